@@ -134,6 +134,7 @@ func (r *revision) index(ctx context.Context) error {
 					return err
 				}
 				list = append(list, File{Path: p, Link: string(target)})
+			case filemode.Submodule, filemode.Empty: // another repository's files; a broken entry
 			}
 		}
 		return nil

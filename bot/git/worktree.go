@@ -3,6 +3,7 @@ package git
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -119,14 +120,20 @@ func (t *workTree) walk(ctx context.Context, visit func(File) error) error {
 			return nil
 		case d.Type()&fs.ModeSymlink != 0:
 			target, err := t.root.Readlink(p)
-			if err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
 				return nil // gone between listing and reading
+			}
+			if err != nil {
+				return err
 			}
 			return visit(File{Path: p, Link: filepath.ToSlash(target)})
 		case d.Type().IsRegular():
 			info, err := d.Info()
-			if err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
 				return nil // gone between listing and reading
+			}
+			if err != nil {
+				return err
 			}
 			return visit(File{Path: p, Size: info.Size()})
 		}

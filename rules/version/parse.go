@@ -108,7 +108,7 @@ func Parse(s string) (Tag, error) {
 // after a separator or a "v", and last of all after any letter ("openssl3").
 func starts(s string) []int {
 	var sure, maybe []int
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		if s[i] < '0' || s[i] > '9' || i > 0 && (s[i-1] >= '0' && s[i-1] <= '9' || s[i-1] == '.' && len(sure)+len(maybe) > 0) {
 			continue
 		}
@@ -117,7 +117,7 @@ func starts(s string) []int {
 			sure = append(sure, i)
 		case (s[i-1] == 'v' || s[i-1] == 'V') && (i == 1 || strings.IndexByte("-_/@.+", s[i-2]) >= 0):
 			sure = append(sure, i)
-		case strings.IndexAny(s[:i], "0123456789") < 0:
+		case !strings.ContainsAny(s[:i], "0123456789"):
 			maybe = append(maybe, i)
 		}
 	}
