@@ -32,6 +32,8 @@ type Tree interface {
 type Options struct {
 	Roots    []string // globs of service directories; empty: every root module
 	Parallel int      // files read at once; 0: number of CPUs
+	// Repository names the service of a root module at the top of the tree; "root" when empty.
+	Repository string
 }
 
 // Service is a directory that is upgraded as one.
@@ -52,4 +54,6 @@ type Inventory struct {
 	Services []Service
 	Pins     []pin.Pin // sorted by service, path, line, address
 	Problems []Problem
+
+	repo *repo // as scanned, for Apply and Uses
 }

@@ -51,6 +51,7 @@ const (
 	DigestOnly   Reason = "digest only"        // name@sha256:… without a tag
 	Unresolved   Reason = "no value"           // a variable without default or caller, a cycle, a missing local
 	Unparsable   Reason = "file does not parse"
+	OutsideRoots Reason = "outside services.roots" // in a directory that the configuration does not name
 	NotAnImage   Reason = "not an image"
 )
 
