@@ -1,0 +1,92 @@
+package policy
+
+import (
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bmatcuk/doublestar/v4"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/belaybot/belay/rules/image"
+	"github.com/belaybot/belay/rules/version"
+)
+
+// What a backup has unless it says otherwise. See SPEC section 10.
+const (
+	DefaultBackupTimeout = 5 * time.Minute
+	DefaultBackupMaxAge  = time.Hour
+)
+
+// builtinSkip are databases, whose upgrades are migrations of their own, and
+// what the cluster itself stands on. See SPEC section 3.
+var builtinSkip = []string{"*postgres*", "*mysql*", "*mariadb*", "*redis*", "*clickhouse*", "*etcd*",
+	"registry.k8s.io/*", "quay.io/tigera/*", "quay.io/metallb/*", "nvcr.io/*", "reg.kyverno.io/*"}
+
+// builtinKeywords are those of SPEC section 7.
+var builtinKeywords = []string{"breaking", "migration required", "schema change", "database migration", "manual intervention",
+	"action required", "removed", "deprecated", "renamed", "incompatible"}
+
+// Default is the configuration of a repository without belay.yml.
+func Default() Policy {
+	return Policy{
+		Dispatch: Dispatch{Event: "diun", Statuses: []string{"new", "update"}, Skip: slices.Clone(builtinSkip), Limit: Limit{Upgrades: 5, Window: 6 * time.Hour}},
+		Sources:  BuiltinSources(),
+		Charts:   BuiltinCharts(),
+		Risk:     Risk{Keywords: slices.Clone(builtinKeywords), Automerge: []string{"safe"}, Strict: true, ZeroMajor: true},
+		Steps:    version.StepsEvery, StepsFor: map[string]version.Steps{},
+		Databases: map[string]Database{}, Backups: map[string]Backup{},
+		Apply:    Apply{Timeout: 15 * time.Minute},
+		Verify:   Verify{Safe: 2 * time.Minute, Caution: 10 * time.Minute, Unknown: 2 * time.Minute, Interval: 15 * time.Second, HTTP: HTTP{Retries: 3, URLs: map[string][]string{}}},
+		Revert:   Revert{Automerge: true, OnMigration: "review"},
+		Schedule: Schedule{Timezone: "UTC"},
+	}
+}
+
+// source keeps a mapping under the image's normal name, so that every spelling finds it.
+func (r *reader) source(name string, val *yaml.Node) {
+	ref, err := image.Parse(name)
+	if err != nil {
+		r.fail(val, "sources: %v", err)
+		return
+	}
+	r.policy.Sources[ref.Name()] = str(val)
+}
+
+// StatusTaken reports whether a dispatch with DIUN's status asks for something.
+func (p Policy) StatusTaken(status string) bool { return slices.Contains(p.Dispatch.Statuses, status) }
+
+// Ignored reports whether services.ignore names a service or its directory.
+func (p Policy) Ignored(service, directory string) bool {
+	return slices.ContainsFunc(p.Services.Ignore, func(pattern string) bool {
+		a, _ := doublestar.Match(pattern, service)
+		b, _ := doublestar.Match(strings.Trim(path.Clean(pattern), "/"), directory)
+		return a || b
+	})
+}
+
+// StepsOf is how a service's CAUTION upgrades climb.
+func (p Policy) StepsOf(service string) version.Steps {
+	if s, ok := p.StepsFor[service]; ok {
+		return s
+	}
+	return p.Steps
+}
+
+// BackupFor is the backup before a merge of a service. ok is false when no
+// database is configured for it.
+func (p Policy) BackupFor(service string) (b Backup, ok bool) {
+	d, ok := p.Databases[service]
+	switch {
+	case !ok:
+		return Backup{}, false
+	case d.Inline != nil:
+		return *d.Inline, true
+	}
+	b, ok = p.Backups[d.Backup]
+	return b, ok
+}
+
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,141 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	_ "time/tzdata" // time zones on machines that have none, such as an empty container
+)
+
+// Windows are times of the week: "Mon-Fri 09:00-17:00, Sat 10:00-12:00". No
+// windows at all means always.
+type Windows []Window
+
+// Window is one span of time on some days of the week.
+type Window struct {
+	Days       [7]bool // by time.Weekday, of the window's beginning
+	Start, End int     // minutes after midnight; End ≤ Start ends on the next day
+}
+
+var weekdays = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
+
+// ParseWindows reads windows separated by commas or semicolons. Each has days
+// ("Mon-Fri", "Sat"), times ("09:00-17:00", "22:00-06:00") or both. An empty
+// text is always. The error quotes the part that is wrong.
+func ParseWindows(s string) (Windows, error) {
+	var out Windows
+	for _, part := range strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ';' }) {
+		w, err := parseWindow(strings.TrimSpace(part))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, w)
+	}
+	return out, nil
+}
+
+func parseWindow(s string) (Window, error) {
+	w := Window{End: 24 * 60}
+	bad := fmt.Errorf("%q is not a window: write one such as \"Mon-Fri 09:00-17:00\"", s)
+	fields := strings.Fields(s)
+	if len(fields) == 0 || len(fields) > 2 {
+		return w, bad
+	}
+	days := true
+	for i, f := range fields {
+		a, b, ranged := strings.Cut(f, "-")
+		if strings.Contains(f, ":") {
+			start, ok1 := clock(a)
+			end, ok2 := clock(b)
+			if !ranged || !ok1 || !ok2 || start == end || i != len(fields)-1 {
+				return w, bad
+			}
+			w.Start, w.End = start, end
+			continue
+		}
+		if i != 0 {
+			return w, bad
+		}
+		days = false
+		from := slices.Index(weekdays, strings.ToLower(a))
+		to := from
+		if ranged {
+			to = slices.Index(weekdays, strings.ToLower(b))
+		}
+		if from < 0 || to < 0 {
+			return w, bad
+		}
+		for d := from; ; d = (d + 1) % 7 {
+			w.Days[d] = true
+			if d == to {
+				break
+			}
+		}
+	}
+	if days {
+		w.Days = [7]bool{true, true, true, true, true, true, true}
+	}
+	return w, nil
+}
+
+// clock reads "09:00" as minutes; "24:00" is the end of the day.
+func clock(s string) (int, bool) {
+	if s == "24:00" {
+		return 24 * 60, true
+	}
+	t, err := time.Parse("15:04", s)
+	return t.Hour()*60 + t.Minute(), err == nil
+}
+
+// Contains reports whether t lies in one of the windows, by the wall clock of t's location.
+func (ws Windows) Contains(t time.Time) bool {
+	if len(ws) == 0 {
+		return true
+	}
+	for _, w := range ws {
+		for _, ago := range []int{0, 1} { // a window may have begun yesterday
+			start, end, ok := w.on(t, -ago)
+			if ok && !t.Before(start) && t.Before(end) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Next is the earliest time from t on that lies in a window, in t's location.
+// Clock changes are those of the location: a window that begins in the hour
+// that spring skips begins when that hour is over.
+func (ws Windows) Next(t time.Time) time.Time {
+	if ws.Contains(t) {
+		return t
+	}
+	var best time.Time
+	for _, w := range ws {
+		for days := range 9 {
+			start, _, ok := w.on(t, days)
+			if ok && start.After(t) && (best.IsZero() || start.Before(best)) {
+				best = start
+			}
+		}
+	}
+	return best
+}
+
+// on is the window that begins some days after t's date, if it begins on that weekday.
+func (w Window) on(t time.Time, days int) (start, end time.Time, ok bool) {
+	year, month, day := t.Date()
+	midnight := func(offset int) time.Time { return time.Date(year, month, day+offset, 0, 0, 0, 0, t.Location()) }
+	if !w.Days[midnight(days).Weekday()] {
+		return start, end, false
+	}
+	at := func(offset, minutes int) time.Time {
+		return time.Date(year, month, day+offset, minutes/60, minutes%60, 0, 0, t.Location())
+	}
+	start, end = at(days, w.Start), at(days, w.End)
+	if w.End <= w.Start {
+		end = at(days+1, w.End)
+	}
+	return start, end, true
+}
