@@ -1,0 +1,204 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/belaybot/belay/rules/notes"
+	"github.com/belaybot/belay/rules/pin"
+	"github.com/belaybot/belay/rules/policy"
+	"github.com/belaybot/belay/rules/risk"
+	"github.com/belaybot/belay/rules/version"
+)
+
+// Facts are what has been found out about a candidate.
+type Facts struct {
+	Dispatch  Dispatch
+	Candidate Candidate
+	Policy    policy.Policy
+
+	Source    string // "owner/repository", or ""
+	SourceURL string
+	NotesFrom string
+	Releases  []notes.Release // between the versions, oldest first
+	Missing   []string        // versions between them that have no notes
+	Evidence  []risk.Evidence
+}
+
+// Assess turns facts into an upgrade, all but its edits.
+func Assess(f Facts) Upgrade {
+	c, p := f.Candidate, f.Policy
+	u := Upgrade{
+		Service: c.Service, Directory: c.Directory,
+		From: c.From.String(), To: c.To.String(),
+		Source: f.Source, SourceURL: f.SourceURL, Releases: f.Releases, NotesFrom: f.NotesFrom,
+		Images: images(f.Dispatch, c),
+	}
+	first := c.Targets[0]
+	if first.Pin.Kind == pin.KindChart {
+		u.Chart, u.AppTo = first.Pin.Chart.Name, first.AppTo
+	}
+	u.Risk = assessment(f)
+	u.Steps = ladder(f, u.Risk.Level)
+	u.Backup = backup(p, append([]string{c.Service}, c.AlsoServices...))
+	u.IgnoredByTerraform = slices.ContainsFunc(c.Targets, func(t Target) bool { return t.Pin.IgnoreChanges })
+	u.Verify = watch(p, u.Risk.Level, c)
+	u.Warnings = warnings(f, u)
+	u.Blockers = blockers(f, u)
+	u.Automerge = len(u.Blockers) == 0
+	return u
+}
+
+func assessment(f Facts) risk.Assessment {
+	in := risk.Input{
+		From: f.Candidate.From, To: f.Candidate.To, Releases: f.Releases, Missing: f.Missing, Evidence: f.Evidence,
+		AlwaysStep: slices.Contains(f.Policy.Risk.AlwaysStep, f.Candidate.Service),
+		Strict:     f.Policy.Risk.Strict, ZeroMajor: f.Policy.Risk.ZeroMajor,
+	}
+	for _, r := range f.Releases {
+		for _, id := range notes.Security(r.Name + "\n" + r.Body) {
+			if !slices.Contains(in.Security, id) {
+				in.Security = append(in.Security, id)
+			}
+		}
+		if passage, ok := notes.Migrates(r); ok && in.Migration == "" {
+			in.Migration = passage
+		}
+	}
+	return risk.Assess(in)
+}
+
+// images lists what moves, the dispatched image first.
+func images(d Dispatch, c Candidate) []string {
+	var out []string
+	add := func(s string) {
+		if s != "" && !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	if d.Chart.Name == "" {
+		add(d.Image.Familiar())
+	}
+	for _, n := range c.Shared {
+		add(n.Image.Familiar())
+	}
+	return out
+}
+
+// ladder is the way up: one hop, unless the risk is CAUTION (SPEC section 8).
+func ladder(f Facts, level risk.Level) []string {
+	to := f.Candidate.To
+	steps := version.StepsDirect
+	if level == risk.Caution {
+		steps = f.Policy.StepsOf(f.Candidate.Service)
+	}
+	var released []version.Tag
+	for _, r := range f.Releases {
+		if r.Prerelease && !to.Prerelease() {
+			continue
+		}
+		if t, err := version.Parse(r.Tag); err == nil {
+			// A rung is written as the pin is: upstream's "v2.10.0" is "2.10.0" where the pin has no v.
+			if t, err = f.Candidate.From.Restyle(t); err == nil {
+				released = append(released, t)
+			}
+		}
+	}
+	var out []string
+	for _, t := range version.Ladder(f.Candidate.From, to, released, steps) {
+		out = append(out, t.String())
+	}
+	return out
+}
+
+func backup(p policy.Policy, services []string) *Backup {
+	for _, s := range services {
+		if b, ok := p.BackupFor(s); ok {
+			return &Backup{Kind: b.Kind, Name: b.Target}
+		}
+	}
+	return nil
+}
+
+func watch(p policy.Policy, level risk.Level, c Candidate) Watch {
+	window := map[risk.Level]time.Duration{
+		risk.Safe: p.Verify.Safe, risk.Caution: p.Verify.Caution, risk.Unknown: p.Verify.Unknown,
+	}[level]
+	w := Watch{Window: window.String()}
+	add := func(s string) {
+		if !slices.Contains(w.Targets, s) {
+			w.Targets = append(w.Targets, s)
+		}
+	}
+	for _, t := range c.Targets {
+		switch n := t.Pin; {
+		case n.Workload != "" && n.Namespace != "":
+			add(n.Namespace + "/" + n.Workload)
+		case n.Workload != "":
+			add(n.Workload)
+		case n.Address != "":
+			add(n.Address)
+		}
+	}
+	for _, url := range p.Verify.HTTP.URLs[c.Service] {
+		add(url)
+	}
+	return w
+}
+
+func warnings(f Facts, u Upgrade) []string {
+	var out []string
+	if u.IgnoredByTerraform {
+		out = append(out, "lifecycle.ignore_changes covers the image: Terraform will not roll the new version out; belay never merges this by itself")
+	}
+	if also := f.Candidate.AlsoServices; len(also) > 0 {
+		out = append(out, "the version is written in one place for several services; this also moves "+strings.Join(also, ", "))
+	}
+	for _, n := range f.Candidate.Siblings {
+		out = append(out, fmt.Sprintf("%s stands at %s as well (%s:%d) and does not move: its own dispatch joins this upgrade",
+			n.Image.Familiar(), n.Version, n.Span.Path, n.Span.Line))
+	}
+	if u.Risk.Level == risk.Caution && u.Backup == nil {
+		out = append(out, "no database is configured for this service: nothing is backed up before the merge")
+	}
+	return out
+}
+
+// blockers are the reasons why belay does not merge by itself.
+func blockers(f Facts, u Upgrade) []string {
+	var out []string
+	if !risk.MayAutomerge(u.Risk.Level, f.Policy.Risk.Automerge) {
+		out = append(out, fmt.Sprintf("risk is %s; merged by itself: %s (risk.automerge)", u.Risk.Level, cmp.Or(strings.Join(f.Policy.Risk.Automerge, ", "), "nothing")))
+	}
+	if u.IgnoredByTerraform {
+		out = append(out, "Terraform ignores changes of the image")
+	}
+	return out
+}
+
+// Splices are the byte changes of a candidate. Targets that share a place give one.
+func Splices(c Candidate) ([]pin.Splice, error) {
+	var out []pin.Splice
+	seen := map[place]string{}
+	for _, t := range c.Targets {
+		splices, err := t.Pin.Splices(t.To, t.Digest)
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", t.Pin.Span.Path, t.Pin.Span.Line, err)
+		}
+		for _, s := range splices {
+			at := place{s.Span.Path, s.Span.Start, s.Span.End}
+			if before, ok := seen[at]; ok {
+				if before != s.New {
+					return nil, fmt.Errorf("%s:%d: asked to become both %q and %q: pin the images separately", s.Span.Path, s.Span.Line, before, s.New)
+				}
+				continue
+			}
+			seen[at] = s.New
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
