@@ -81,11 +81,7 @@ func (s *scope) literal(x *hclsyntax.LiteralValueExpr) *value {
 	case x.Val.IsNull():
 		return null
 	case x.Val.Type() == cty.String:
-		p, ok := s.inst.repo.at(x.SrcRange, x.Val.AsString())
-		if !ok {
-			p.path = ""
-		}
-		return &value{kind: kindString, parts: []part{p}}
+		return &value{kind: kindString, parts: s.inst.repo.at(x.SrcRange, x.Val.AsString())}
 	case x.Val.Type() == cty.Bool:
 		return boolean(x.Val.True())
 	case x.Val.Type() == cty.Number:
@@ -95,8 +91,7 @@ func (s *scope) literal(x *hclsyntax.LiteralValueExpr) *value {
 		}
 		// A number keeps its spelling: a tag 1.10 is not 1.1.
 		raw := string(f.src[x.SrcRange.Start.Byte:x.SrcRange.End.Byte])
-		p, _ := s.inst.repo.at(x.SrcRange, raw)
-		return &value{kind: kindString, parts: []part{p}}
+		return &value{kind: kindString, parts: s.inst.repo.at(x.SrcRange, raw)}
 	}
 	return unknown(pin.Computed, "a literal of an unusual type")
 }

@@ -318,19 +318,32 @@ func (r *repo) read(p string) *file {
 	return f
 }
 
-// at turns a range of a file into a part of a string. ok is false when the
-// file's bytes are not the text, because of an escape.
-func (r *repo) at(rng hcl.Range, s string) (part, bool) {
+// at turns a range of a file into the parts of a string. Text that the file
+// does not hold as such, because of an escape, gets no place.
+func (r *repo) at(rng hcl.Range, s string) []part {
 	f := r.files[rng.Filename]
 	if f == nil || rng.End.Byte > len(f.src) || rng.Start.Byte > rng.End.Byte {
-		return part{text: s}, false
+		return []part{{text: s}}
 	}
 	raw := string(f.src[rng.Start.Byte:rng.End.Byte])
-	switch {
-	case raw == s:
-		return part{text: s, path: f.path, start: rng.Start.Byte, shape: pin.ShapeLiteral}, true
-	case strings.HasSuffix(raw, s): // an indented heredoc (<<-) loses its indentation
-		return part{text: s, path: f.path, start: rng.End.Byte - len(s), shape: pin.ShapeLiteral}, true
+	if raw == s {
+		return []part{{text: s, path: f.path, start: rng.Start.Byte, shape: pin.ShapeLiteral}}
 	}
-	return part{text: s}, false
+	// An indented heredoc (<<-) loses its indentation line by line.
+	rawLines, lines := strings.SplitAfter(raw, "\n"), strings.SplitAfter(s, "\n")
+	if len(rawLines) != len(lines) {
+		return []part{{text: s}}
+	}
+	var out []part
+	at := rng.Start.Byte
+	for i, line := range lines {
+		at += len(rawLines[i])
+		if !strings.HasSuffix(rawLines[i], line) {
+			return []part{{text: s}}
+		}
+		if line != "" {
+			out = append(out, part{text: line, path: f.path, start: at - len(line), shape: pin.ShapeLiteral})
+		}
+	}
+	return out
 }

@@ -43,6 +43,17 @@ func sameApp(a, b string) bool {
 	return strings.TrimPrefix(a, "v") == strings.TrimPrefix(b, "v")
 }
 
+// ParseChart reads a chart as people write it: "traefik", or with its
+// repository: "https://traefik.github.io/charts/traefik",
+// "oci://ghcr.io/acme/charts/web".
+func ParseChart(s string) pin.Chart {
+	i := strings.LastIndexByte(s, '/')
+	if i < 0 || !strings.Contains(s, "://") {
+		return pin.Chart{Name: s[i+1:]}
+	}
+	return pin.Chart{Name: s[i+1:], Repository: s[:i]}
+}
+
 // SameChart reports whether two charts are the same: their names are equal and
 // so are their repositories, unless one side does not say which.
 func SameChart(a, b pin.Chart) bool {

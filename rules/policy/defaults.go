@@ -33,8 +33,8 @@ var builtinKeywords = []string{"breaking", "migration required", "schema change"
 func Default() Policy {
 	return Policy{
 		Dispatch: Dispatch{Event: "diun", Statuses: []string{"new", "update"}, Skip: slices.Clone(builtinSkip), Limit: Limit{Upgrades: 5, Window: 6 * time.Hour}},
-		Sources:  BuiltinSources(),
-		Charts:   BuiltinCharts(),
+		Sources:  map[string]string{},
+		Charts:   map[string]string{},
 		Risk:     Risk{Keywords: slices.Clone(builtinKeywords), Automerge: []string{"safe"}, Strict: true, ZeroMajor: true},
 		Steps:    version.StepsEvery, StepsFor: map[string]version.Steps{},
 		Databases: map[string]Database{}, Backups: map[string]Backup{},
@@ -65,6 +65,22 @@ func (p Policy) Ignored(service, directory string) bool {
 		b, _ := doublestar.Match(strings.Trim(path.Clean(pattern), "/"), directory)
 		return a || b
 	})
+}
+
+// SourceOf is the repository that the configuration or the built-in table gives an image.
+func (p Policy) SourceOf(ref image.Ref) (repo string, ok bool) {
+	if repo, ok = p.Sources[ref.Name()]; !ok {
+		repo, ok = builtinSources[ref.Name()]
+	}
+	return repo, ok
+}
+
+// ChartSourceOf is the repository that the configuration or the built-in table gives a chart repository.
+func (p Policy) ChartSourceOf(address string) (repo string, ok bool) {
+	if repo, ok = p.Charts[address]; !ok {
+		repo, ok = builtinCharts[address]
+	}
+	return repo, ok
 }
 
 // StepsOf is how a service's CAUTION upgrades climb.

@@ -16,8 +16,8 @@ import (
 type Policy struct {
 	Services  Services
 	Dispatch  Dispatch
-	Sources   map[string]string // image name → "owner/repository" on GitHub
-	Charts    map[string]string // chart repository URL → "owner/repository" on GitHub
+	Sources   map[string]string // as configured: image name → "owner/repository" on GitHub
+	Charts    map[string]string // as configured: chart repository URL → "owner/repository" on GitHub
 	Risk      Risk
 	Steps     version.Steps
 	StepsFor  map[string]version.Steps // by service
