@@ -55,7 +55,7 @@ func (s *scope) eval(x hclsyntax.Expression) *value {
 	case *hclsyntax.TupleConsExpr:
 		out := &value{kind: kindList}
 		for _, e := range x.Exprs {
-			out.items = append(out.items, s.eval(e))
+			out.items = append(out.items, s.eval(e).reshaped(pin.ShapeElement))
 		}
 		return out
 	case *hclsyntax.FunctionCallExpr:
@@ -97,6 +97,16 @@ func (s *scope) literal(x *hclsyntax.LiteralValueExpr) *value {
 }
 
 func (s *scope) objectCons(x *hclsyntax.ObjectConsExpr) *value {
+	out := s.assignments(x)
+	for i := range out.fields {
+		out.fields[i].val = out.fields[i].val.reshaped(pin.ShapeElement)
+	}
+	return out
+}
+
+// assignments are an object's fields where each is a setting of its own, such
+// as Terragrunt's inputs, and not an element of something.
+func (s *scope) assignments(x *hclsyntax.ObjectConsExpr) *value {
 	out := object()
 	for _, item := range x.Items {
 		key, ok := s.eval(item.KeyExpr).known()
@@ -287,11 +297,11 @@ func index(v, key *value) *value {
 		if len(out) == 0 || len(out) > maxChoices {
 			return unknown(pin.Computed, "an element chosen by a computed key")
 		}
-		return choice(out...).reshaped(pin.ShapeElement)
+		return choice(out...)
 	}
 	if v.kind == kindObject {
 		if e := v.get(k); e != nil {
-			return e.reshaped(pin.ShapeElement)
+			return e
 		}
 		return unknown(pin.Unresolved, fmt.Sprintf("no element %q", k))
 	}
@@ -299,7 +309,7 @@ func index(v, key *value) *value {
 	if _, err := fmt.Sscanf(k, "%d", &n); err != nil || n < 0 || n >= len(v.items) {
 		return unknown(pin.Unresolved, fmt.Sprintf("no element [%s]", k))
 	}
-	return v.items[n].reshaped(pin.ShapeElement)
+	return v.items[n]
 }
 
 func anonymous(x *hclsyntax.AnonSymbolExpr) string { return fmt.Sprintf("%p", x) }
@@ -369,7 +379,7 @@ func (s *scope) loop(x *hclsyntax.ForExpr) *value {
 		out = object()
 	}
 	run := func(key, val *value) {
-		vars := map[string]*value{x.ValVar: val.reshaped(pin.ShapeElement)}
+		vars := map[string]*value{x.ValVar: val}
 		if x.KeyVar != "" {
 			vars[x.KeyVar] = key
 		}

@@ -213,7 +213,7 @@ func (w *walker) add(p pin.Pin, u use, ignored bool) {
 	}
 	p.IgnoreChanges = ignored
 	p.Use = pin.Location{Path: u.at.Filename, Line: u.at.Start.Line}
-	if p.Shape == pin.ShapeLiteral && u.shape != "" {
+	if (p.Shape == pin.ShapeLiteral || p.Shape == pin.ShapeElement) && u.shape != "" {
 		p.Shape = u.shape
 	}
 	p.IncludeTags, p.ExcludeTags = u.marks.include, u.marks.exclude

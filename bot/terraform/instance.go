@@ -279,7 +279,7 @@ func (s *scope) repeat(over *value, name string) []element {
 	var out []element
 	add := func(key, val *value) {
 		k, _ := key.known()
-		out = append(out, element{s.with(map[string]*value{name: object(field{"key", key}, field{"value", val.reshaped(pin.ShapeElement)})}), fmt.Sprintf("[%q]", k)})
+		out = append(out, element{s.with(map[string]*value{name: object(field{"key", key}, field{"value", val})}), fmt.Sprintf("[%q]", k)})
 	}
 	switch over.kind {
 	case kindObject:

@@ -304,7 +304,11 @@ func (r *repo) gruntConfig(f *file, dir string, depth int) *gruntConfig {
 		}
 	}
 	if attr := f.body.Attributes["inputs"]; attr != nil {
-		cfg.inputs = merged([]*value{cfg.inputs, top.eval(attr.Expr)})
+		own := top.eval(attr.Expr)
+		if x, ok := attr.Expr.(*hclsyntax.ObjectConsExpr); ok {
+			own = top.assignments(x)
+		}
+		cfg.inputs = merged([]*value{cfg.inputs, own})
 	}
 	return cfg
 }

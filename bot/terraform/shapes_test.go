@@ -82,7 +82,7 @@ var shapes = []struct {
 	{name: "format and join", files: "-- web/main.tf --\nlocals { t = \"1.0.0\" }\n" + strings.Replace(deploy(`format("%s:%s", "acme/a", local.t)`), "        container {", "        container {\n          image = join(\":\", [\"acme/b\", local.t])\n        }\n        container {", 1),
 		pins: []string{"web: acme/a 1.0.0 | local | web/main.tf:1", "web: acme/b 1.0.0 | local | web/main.tf:1"}, to: "1.1.0", after: []string{`web/main.tf:1 locals { t = "1.1.0" }`}},
 	{name: "optional attributes with defaults", files: "-- m/main.tf --\nvariable \"app\" {\n  type = object({\n    name  = string\n    image = optional(string, \"acme/app:1.0.0\")\n  })\n}\n" + deploy(`var.app.image`) + "-- web/main.tf --\nmodule \"m\" {\n  source = \"../m\"\n  app = { name = \"x\" }\n}\n",
-		pins: []string{"web: acme/app 1.0.0 | element | m/main.tf:4"}, to: "1.1.0", after: []string{`m/main.tf:4     image = optional(string, "acme/app:1.1.0")`}},
+		pins: []string{"web: acme/app 1.0.0 | variable | m/main.tf:4"}, to: "1.1.0", after: []string{`m/main.tf:4     image = optional(string, "acme/app:1.1.0")`}},
 	{name: "both arms of an unknown condition", files: "-- web/main.tf --\nvariable \"gpu\" {}\n" + deploy(`var.gpu ? "acme/web:1.0.0-cuda" : "acme/web:1.0.0"`),
 		pins: []string{"web: acme/web 1.0.0-cuda | literal | web/main.tf:7", "web: acme/web 1.0.0 | literal | web/main.tf:7"}},
 	{name: "a known condition", files: "-- web/main.tf --\nvariable \"gpu\" { default = false }\n" + deploy(`var.gpu ? "acme/web:1.0.0-cuda" : "acme/web:1.0.0"`),

@@ -123,7 +123,7 @@ func (v *value) get(key string) *value {
 // a plain literal so far: a literal inside a local is a local.
 func (v *value) reshaped(shape pin.Shape) *value {
 	return v.mapParts(func(p part) part {
-		if p.shape == pin.ShapeLiteral || shape == pin.ShapeElement && p.shape != pin.ShapeValues && p.shape != pin.ShapeManifest {
+		if p.shape == pin.ShapeLiteral {
 			p.shape = shape
 		}
 		return p

@@ -1,0 +1,7 @@
+locals {
+  domain = "example.org"
+}
+
+inputs = {
+  domain = local.domain
+}

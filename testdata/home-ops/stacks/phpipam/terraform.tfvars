@@ -1,0 +1,1 @@
+phpipam_version = "v1.7.0"
