@@ -1,0 +1,238 @@
+// Package planner makes a plan: it observes the repository and upstream, and has
+// rules/ decide what the dispatch asks for.
+//
+// In go a tree, a dispatch and a policy; out comes a plan.Plan with the files
+// as they would be. It writes nothing. Every decision is one of rules/plan,
+// rules/version or rules/risk; here are only the questions that they need answered.
+package planner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/belaybot/belay/bot/git"
+	"github.com/belaybot/belay/bot/terraform"
+	"github.com/belaybot/belay/bot/upstream"
+	"github.com/belaybot/belay/rules/image"
+	"github.com/belaybot/belay/rules/notes"
+	"github.com/belaybot/belay/rules/pin"
+	"github.com/belaybot/belay/rules/plan"
+	"github.com/belaybot/belay/rules/policy"
+	"github.com/belaybot/belay/rules/version"
+)
+
+// Upstream is what the planner asks the outside. *upstream.Client answers it.
+type Upstream interface {
+	Repository(ctx context.Context, ref image.Ref, tag, hubLink string) (repo, how string, err error)
+	ChartRepository(ctx context.Context, chart pin.Chart) (repo, how string, err error)
+	Notes(ctx context.Context, repo string, from, to version.Tag) (upstream.Notes, error)
+	ChartVersions(ctx context.Context, chart pin.Chart) ([]upstream.ChartVersion, error)
+	ChartImages(ctx context.Context, chart pin.Chart, version string) ([]upstream.ChartImage, error)
+	Digest(ctx context.Context, ref image.Ref, tag string) (string, error)
+}
+
+// Planner makes plans for one repository. Its fields are set once, before Plan is called.
+type Planner struct {
+	Policy   policy.Policy
+	Upstream Upstream
+	// Notes, when set, is a changelog that is used instead of upstream's (belay plan --notes).
+	Notes *Changelog
+}
+
+// Changelog is release notes given by hand.
+type Changelog struct {
+	Name     string // the file's name, shown as where the notes come from
+	Releases []notes.Release
+}
+
+// Tree opens the tree at dir, at a revision when rev is not empty, in the form
+// that bot/terraform reads. Errors are those of git.Open.
+func Tree(dir, rev string) (terraform.Tree, error) {
+	t, err := git.Open(dir, rev)
+	if err != nil {
+		return nil, err
+	}
+	return tree{t}, nil
+}
+
+// tree lends a git tree to bot/terraform, so that neither room knows the other.
+type tree struct{ git.Tree }
+
+func (t tree) Files(ctx context.Context) ([]terraform.File, error) {
+	files, err := t.Tree.Files(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]terraform.File, len(files))
+	for i, f := range files {
+		out[i] = terraform.File(f)
+	}
+	return out, nil
+}
+
+// Result is a plan and the files as they would be.
+type Result struct {
+	plan.Plan
+	Refused string                        // why the dispatch asks for nothing at all, or ""
+	Changes map[string][]terraform.Change // by service
+}
+
+// Plan says what the dispatch asks for on the inventory. It returns an error
+// when an answer that the plan depends on cannot be had: no network, a rate
+// limit, a splice that does not hold. A service without notes is no error.
+func (p *Planner) Plan(ctx context.Context, inv *terraform.Inventory, d plan.Dispatch) (Result, error) {
+	out := Result{Plan: plan.Plan{Dispatch: d}, Changes: map[string][]terraform.Change{}}
+	if out.Refused = plan.Filter(d, p.Policy); out.Refused != "" {
+		return out, nil
+	}
+	targets, warnings, err := p.targets(ctx, inv, d)
+	if err != nil {
+		return out, err
+	}
+	candidates, skipped := plan.Select(targets, inv.Pins, p.Policy)
+	out.Skipped = skipped
+	for _, c := range candidates {
+		u, changes, err := p.upgrade(ctx, inv, d, c)
+		if err != nil {
+			return out, fmt.Errorf("service %s: %w", c.Service, err)
+		}
+		u.Warnings = append(u.Warnings, warnings...)
+		out.Upgrades = append(out.Upgrades, u)
+		out.Changes[u.Service] = changes
+	}
+	if len(targets) == 0 {
+		out.Refused = nowhere(d, warnings)
+	}
+	return out, nil
+}
+
+func nowhere(d plan.Dispatch, warnings []string) string {
+	name := "image " + d.Image.Familiar()
+	if d.Chart.Name != "" {
+		name = "chart " + d.Chart.Name
+	}
+	return strings.Join(append([]string{name + " is not used in this repository"}, warnings...), "; ")
+}
+
+// targets are the pins that the dispatch speaks of, each with the version it is asked to move to.
+func (p *Planner) targets(ctx context.Context, inv *terraform.Inventory, d plan.Dispatch) ([]plan.Target, []string, error) {
+	var targets []plan.Target
+	if d.Chart.Name != "" {
+		for _, n := range inv.Pins {
+			if n.Kind == pin.KindChart && plan.SameChart(n.Chart, d.Chart) {
+				targets = append(targets, plan.Target{Pin: n, To: d.Tag})
+			}
+		}
+		return targets, nil, nil
+	}
+	direct := map[string]bool{} // services that pin the image themselves
+	for _, n := range inv.Pins {
+		if n.Kind != pin.KindImage || n.Image.Repository == "" || !n.Image.SameName(d.Image) {
+			continue
+		}
+		t := plan.Target{Pin: n, To: d.Tag, Digest: d.Digest}
+		if n.Digest != nil && n.Reason == pin.Followed && t.Digest == "" {
+			digest, err := p.Upstream.Digest(ctx, d.Image, d.Tag)
+			if err != nil {
+				return nil, nil, fmt.Errorf("%s:%d: the pin carries a digest and the registry was not asked: %w", n.Span.Path, n.Span.Line, err)
+			}
+			t.Digest = digest
+		}
+		direct[n.Service] = true
+		targets = append(targets, t)
+	}
+	shipped, warnings, err := p.shipped(ctx, inv, d, direct)
+	if err != nil {
+		return nil, nil, err
+	}
+	targets = append(targets, shipped...)
+	if len(targets) == 0 && len(warnings) > 0 {
+		return nil, nil, fmt.Errorf("image %s is pinned nowhere directly, and no chart could be asked whether it ships it: %s", d.Image.Familiar(), strings.Join(warnings, "; "))
+	}
+	return targets, warnings, nil
+}
+
+// shipped are the pins of charts that ship the image by default. A service that
+// sets the image itself is left out: its own pin decides. A chart that cannot
+// be looked at is a warning, since most have nothing to do with the dispatch.
+func (p *Planner) shipped(ctx context.Context, inv *terraform.Inventory, d plan.Dispatch, direct map[string]bool) ([]plan.Target, []string, error) {
+	var targets []plan.Target
+	var warnings []string
+	for _, n := range inv.Pins {
+		if direct[n.Service] || n.Chart.Name == "" || n.Reason != pin.Followed {
+			continue
+		}
+		if n.Kind == pin.KindImage && n.Image.Repository != "" || !mayShip(n.Chart, d.Image, p.Policy) {
+			continue
+		}
+		images, err := p.Upstream.ChartImages(ctx, n.Chart, chartVersion(inv, n))
+		if errors.Is(err, upstream.ErrNotFound) {
+			continue
+		}
+		if ctx.Err() != nil {
+			return nil, nil, ctx.Err()
+		}
+		if err != nil {
+			warnings = append(warnings, fmt.Sprintf("chart %s could not be looked at: %v", n.Chart.Name, err))
+			continue
+		}
+		if !ships(images, d.Image) {
+			continue
+		}
+		if n.Kind == pin.KindImage { // a tag set in values for the chart's own image
+			n.Image = d.Image
+			targets = append(targets, plan.Target{Pin: n, To: d.Tag, Digest: d.Digest})
+			continue
+		}
+		versions, err := p.Upstream.ChartVersions(ctx, n.Chart)
+		if err != nil {
+			return nil, nil, fmt.Errorf("chart %s: %w", n.Chart.Name, err)
+		}
+		app := make([]plan.ChartVersion, len(versions))
+		for i, v := range versions {
+			app[i] = plan.ChartVersion{Version: v.Version, AppVersion: v.AppVersion}
+		}
+		if to, ok := plan.ChartFor(n.Version, d.Tag, app); ok {
+			targets = append(targets, plan.Target{Pin: n, To: to, AppTo: d.Tag})
+		} else {
+			warnings = append(warnings, fmt.Sprintf("chart %s ships %s, and has no version yet with %s", n.Chart.Name, d.Image.Familiar(), d.Tag))
+		}
+	}
+	return targets, warnings, nil
+}
+
+// mayShip spares the look into charts that certainly do not ship the image:
+// every chart is asked unless it and the image are known to come from different organisations.
+func mayShip(chart pin.Chart, ref image.Ref, p policy.Policy) bool {
+	a, okA := p.ChartSourceOf(chart.Repository)
+	b, okB := p.SourceOf(ref)
+	if !okA || !okB {
+		return true
+	}
+	orgA, _, _ := strings.Cut(a, "/")
+	orgB, _, _ := strings.Cut(b, "/")
+	return strings.EqualFold(orgA, orgB)
+}
+
+// chartVersion is the version of the chart that a values pin belongs to.
+func chartVersion(inv *terraform.Inventory, n pin.Pin) string {
+	if n.Kind == pin.KindChart {
+		return n.Version
+	}
+	for _, c := range inv.Pins {
+		if c.Kind == pin.KindChart && c.Service == n.Service && c.Address == n.Address {
+			return c.Version
+		}
+	}
+	return ""
+}
+
+func ships(images []upstream.ChartImage, ref image.Ref) bool {
+	return slices.ContainsFunc(images, func(i upstream.ChartImage) bool {
+		r, err := image.Parse(i.Name)
+		return err == nil && r.SameName(ref)
+	})
+}

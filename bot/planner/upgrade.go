@@ -1,0 +1,96 @@
+package planner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/belaybot/belay/bot/terraform"
+	"github.com/belaybot/belay/bot/upstream"
+	"github.com/belaybot/belay/rules/notes"
+	"github.com/belaybot/belay/rules/pin"
+	"github.com/belaybot/belay/rules/plan"
+	"github.com/belaybot/belay/rules/risk"
+)
+
+// upgrade fills in a candidate: its notes, its risk, its ladder and its edits.
+func (p *Planner) upgrade(ctx context.Context, inv *terraform.Inventory, d plan.Dispatch, c plan.Candidate) (plan.Upgrade, []terraform.Change, error) {
+	found, err := p.notes(ctx, d, c)
+	if err != nil {
+		return plan.Upgrade{}, nil, err
+	}
+	evidence := p.evidence(inv, c, found.Releases)
+	u := plan.Assess(plan.Facts{
+		Dispatch: d, Candidate: c, Policy: p.Policy,
+		Source: found.Repository, SourceURL: found.URL, NotesFrom: found.From,
+		Releases: found.Releases, Missing: found.Missing, Evidence: evidence,
+	})
+	splices, err := plan.Splices(c)
+	if err != nil {
+		return u, nil, err
+	}
+	changes, edits, err := inv.Apply(splices)
+	if err != nil {
+		return u, nil, err
+	}
+	u.Edits = edits
+	return u, changes, nil
+}
+
+// notes finds the release notes. Not finding any is an answer; not being able
+// to ask is an error.
+func (p *Planner) notes(ctx context.Context, d plan.Dispatch, c plan.Candidate) (upstream.Notes, error) {
+	from, to := c.From, c.To
+	if p.Notes != nil {
+		between := notes.Between(p.Notes.Releases, from, to, "")
+		out := upstream.Notes{Releases: between}
+		if len(between) > 0 {
+			out.From = p.Notes.Name
+		}
+		return out, nil
+	}
+	var repo string
+	var err error
+	if first := c.Targets[0].Pin; first.Kind == pin.KindChart {
+		repo, _, err = p.Upstream.ChartRepository(ctx, first.Chart)
+	} else {
+		repo, _, err = p.Upstream.Repository(ctx, first.Image, d.Tag, d.HubLink)
+	}
+	switch {
+	case errors.Is(err, upstream.ErrNotFound):
+		return upstream.Notes{}, nil
+	case err != nil:
+		return upstream.Notes{}, fmt.Errorf("finding the source repository: %w", err)
+	}
+	found, err := p.Upstream.Notes(ctx, repo, from, to)
+	switch {
+	case errors.Is(err, upstream.ErrNotFound):
+		return upstream.Notes{Repository: repo}, nil
+	case err != nil:
+		return upstream.Notes{}, fmt.Errorf("reading the release notes of %s: %w", repo, err)
+	}
+	return found, nil
+}
+
+// evidence reads the notes for signals and looks up, in the service's own
+// files, what they name.
+func (p *Planner) evidence(inv *terraform.Inventory, c plan.Candidate, releases []notes.Release) []risk.Evidence {
+	var out []risk.Evidence
+	var names []string
+	for _, r := range releases {
+		for _, s := range notes.Signals(r, p.Policy.Risk.Keywords) {
+			out = append(out, risk.Evidence{Signal: s})
+			names = append(names, s.Identifiers...)
+		}
+	}
+	if len(names) == 0 {
+		return out
+	}
+	uses := inv.Uses(c.Service, names)
+	for i := range out {
+		for _, id := range out[i].Identifiers {
+			out[i].Uses = append(out[i].Uses, risk.Use{Identifier: id, At: uses[id]})
+		}
+	}
+	return out
+}

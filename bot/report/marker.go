@@ -1,0 +1,78 @@
+package report
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/belaybot/belay/rules/plan"
+)
+
+// Marker is the machine-readable record of an upgrade that stands at the end
+// of a pull request's body. See SPEC sections 2 and 16.
+type Marker struct {
+	Format    int      `json:"format"` // of the marker itself; 1
+	Service   string   `json:"service"`
+	Directory string   `json:"directory"`
+	Images    []string `json:"images,omitempty"`
+	Chart     string   `json:"chart,omitempty"`
+	From      string   `json:"from"`
+	To        string   `json:"to"`
+	Steps     []string `json:"steps,omitempty"`
+	Edits     string   `json:"edits"`         // hash of the changed lines
+	MAC       string   `json:"mac,omitempty"` // keyed signature, where a key is set
+}
+
+// ErrNoMarker means that a body does not end with a marker that can be read.
+var ErrNoMarker = errors.New("no marker at the end of the pull request's body")
+
+// markerLine matches the marker's line. Its payload is base64url, so that
+// neither "--" with ">" nor anything else can end the comment early.
+var markerLine = regexp.MustCompile(`^<!-- belay:marker:v1 ([A-Za-z0-9_=-]+) -->$`)
+
+// MarkerOf is the marker of an upgrade.
+func MarkerOf(u plan.Upgrade) Marker {
+	h := sha256.New()
+	for _, e := range u.Edits {
+		fmt.Fprintf(h, "%s\x00%d\x00%s\x00%s\n", e.Path, e.Line, e.Before, e.After)
+	}
+	return Marker{Format: 1, Service: u.Service, Directory: u.Directory, Images: u.Images, Chart: u.Chart,
+		From: u.From, To: u.To, Steps: u.Steps, Edits: hex.EncodeToString(h.Sum(nil))[:16]}
+}
+
+// String is the comment that stands in the body.
+func (m Marker) String() string {
+	data, err := json.Marshal(m)
+	if err != nil {
+		panic(err) // strings always marshal
+	}
+	return "<!-- belay:marker:v1 " + base64.URLEncoding.EncodeToString(data) + " -->"
+}
+
+// ParseMarker reads the marker of a body. Only the body's last line counts:
+// what upstream or a person wrote further up is never one.
+func ParseMarker(body string) (Marker, error) {
+	body = strings.TrimRight(body, " \t\r\n")
+	last := strings.TrimSpace(body[strings.LastIndexByte(body, '\n')+1:])
+	match := markerLine.FindStringSubmatch(last)
+	if match == nil {
+		return Marker{}, ErrNoMarker
+	}
+	data, err := base64.URLEncoding.DecodeString(match[1])
+	if err != nil {
+		return Marker{}, fmt.Errorf("%w: %w", ErrNoMarker, err)
+	}
+	var m Marker
+	if err := json.Unmarshal(data, &m); err != nil {
+		return Marker{}, fmt.Errorf("%w: %w", ErrNoMarker, err)
+	}
+	if m.Format != 1 || m.Service == "" || m.To == "" {
+		return Marker{}, fmt.Errorf("%w: format %d is not one that this version reads", ErrNoMarker, m.Format)
+	}
+	return m, nil
+}

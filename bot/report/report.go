@@ -1,0 +1,255 @@
+// Package report writes every text that people read, as templates: the pull
+// request's title and body, the commit message, labels, and a plan on a
+// terminal.
+//
+// In goes a plan.Upgrade; out comes text that is safe to send to GitHub whatever
+// upstream wrote. It decides nothing. See SPEC section 9.
+package report
+
+import (
+	"embed"
+	"fmt"
+	"regexp"
+	"strings"
+	"text/template"
+	"unicode/utf16"
+
+	"github.com/belaybot/belay/rules/notes"
+	"github.com/belaybot/belay/rules/pin"
+	"github.com/belaybot/belay/rules/plan"
+	"github.com/belaybot/belay/rules/risk"
+)
+
+// MaxBody is the longest pull request body in characters that GitHub takes.
+const MaxBody = 65_536
+
+// PullRequest is the text of an upgrade's pull request.
+type PullRequest struct {
+	Branch  string   // belay/<service>/<version>
+	Title   string   // upgrade: linkwarden v2.9.1 → v2.14.0
+	Body    string   // Markdown, at most MaxBody characters, the marker last
+	Labels  []string // created on demand
+	Message string   // commit message: subject, blank line, body
+}
+
+//go:embed templates
+var files embed.FS
+
+var templates = template.Must(template.New("").Funcs(template.FuncMap{
+	"code": code, "cell": cell, "plain": notes.Plain, "next": next, "level": level, "summary": summary,
+	"uses": uses, "link": link, "upper": strings.ToUpper, "join": strings.Join, "count": count, "lines": changedLines, "short": short,
+	"strong": func(e risk.Evidence) bool { return e.Strength == notes.Strong },
+	"inc":    func(i int) int { return i + 1 },
+}).ParseFS(files, "templates/*.tmpl"))
+
+// Render writes the pull request of one upgrade.
+func Render(u plan.Upgrade) PullRequest {
+	return PullRequest{Branch: Branch(u.Service, u.To), Title: title(u), Body: body(u), Labels: labels(u), Message: message(u)}
+}
+
+func title(u plan.Upgrade) string {
+	return notes.Plain(fmt.Sprintf("upgrade: %s %s → %s", u.Service, u.From, u.To))
+}
+
+// Branch names the branch of an upgrade. Only letters, digits, ".", "_" and
+// "-" are kept, and what git check-ref-format refuses is avoided; the slash of
+// a nested service's name stays one level: belay/apps-url/5.0.2.
+func Branch(service, to string) string {
+	return "belay/" + refName(service) + "/" + refName(to)
+}
+
+// unsafeRef matches what is not kept in a branch's name: " ", "/", "~", "..".
+var unsafeRef = regexp.MustCompile(`[^A-Za-z0-9._-]+|\.{2,}`)
+
+func refName(s string) string {
+	s = unsafeRef.ReplaceAllString(s, "-")
+	s = strings.Trim(s, "-.")
+	s = strings.TrimSuffix(s, ".lock")
+	if len(s) > 100 {
+		s = strings.TrimRight(s[:100], "-.")
+	}
+	if s == "" {
+		return "x"
+	}
+	return s
+}
+
+func labels(u plan.Upgrade) []string {
+	out := []string{"belay", "risk: " + string(u.Risk.Level)}
+	if u.Backup != nil {
+		out = append(out, "database")
+	}
+	if len(u.Risk.Security) > 0 {
+		out = append(out, "security")
+	}
+	if u.Risk.Migration {
+		out = append(out, "data migration")
+	}
+	if u.IgnoredByTerraform {
+		out = append(out, "ignored by terraform")
+	}
+	if len(u.Steps) > 1 {
+		out = append(out, fmt.Sprintf("steps: %d", len(u.Steps)))
+	}
+	return out
+}
+
+func message(u plan.Upgrade) string {
+	var b strings.Builder
+	execute(&b, "commit.tmpl", u)
+	var out []string
+	for _, line := range strings.Split(b.String(), "\n") {
+		out = append(out, strings.TrimRight(line, " "))
+	}
+	return strings.TrimSpace(strings.Join(out, "\n")) + "\n"
+}
+
+// execute runs a template over values that it is written for; an error is a
+// defect of the template, which the golden tests would show.
+func execute(b *strings.Builder, name string, data any) {
+	if err := templates.ExecuteTemplate(b, name, data); err != nil {
+		panic(fmt.Sprintf("template %s: %v", name, err))
+	}
+}
+
+// content is what body.tmpl is made of.
+type content struct {
+	plan.Upgrade
+	Notes  string // collapsed sections, or ""
+	Marker string
+}
+
+// body puts the fixed part first, then as much of the release notes as fits.
+func body(u plan.Upgrade) string {
+	c := content{Upgrade: u, Marker: MarkerOf(u).String()}
+	if len(c.Risk.Evidence) > maxEvidence {
+		c.Risk.Evidence = c.Risk.Evidence[:maxEvidence]
+	}
+	var fixed strings.Builder
+	execute(&fixed, "body.tmpl", c)
+	c.Notes = releaseNotes(u, MaxBody-length(fixed.String())-200)
+	var b strings.Builder
+	execute(&b, "body.tmpl", c)
+	return tidy(b.String())
+}
+
+// maxEvidence is how many signals the table shows; what is used here and the
+// strong ones come first.
+const maxEvidence = 25
+
+// blank matches runs of empty lines that templates leave.
+var blank = regexp.MustCompile(`\n{3,}`)
+
+func tidy(s string) string { return strings.TrimSpace(blank.ReplaceAllString(s, "\n\n")) + "\n" }
+
+// length counts characters as GitHub's own editor does, in UTF-16 units: the
+// largest of the ways it may be counted that is not bytes.
+func length(s string) int {
+	n := 0
+	for _, r := range s {
+		n += max(1, utf16.RuneLen(r))
+	}
+	return n
+}
+
+// code is a Markdown code span that holds any one line of text.
+func code(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if s == "" {
+		return ""
+	}
+	fence := "`"
+	for strings.Contains(s, fence) {
+		fence += "`"
+	}
+	if strings.HasPrefix(s, "`") || strings.HasSuffix(s, "`") {
+		s = " " + s + " "
+	}
+	return fence + s + fence
+}
+
+// cell makes text fit for a table's cell.
+func cell(s string) string {
+	return strings.ReplaceAll(strings.Join(strings.Fields(s), " "), "|", `\|`)
+}
+
+// webAddress matches the links that are kept: "https://github.com/a/b/releases/tag/v1"; not
+// "javascript:x", "https://a b" or one with a bracket that would end a link.
+var webAddress = regexp.MustCompile(`^https?://[A-Za-z0-9._~:/?#@!$&'*+,;=%-]+$`)
+
+// link makes a Markdown link where the address is one.
+func link(text, url string) string {
+	text = notes.Plain(text)
+	if !webAddress.MatchString(url) {
+		return text
+	}
+	return "[" + text + "](" + url + ")"
+}
+
+func level(l risk.Level) string { return strings.ToUpper(string(l)) }
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// uses says where what the notes speak of stands in the service's files.
+func uses(e risk.Evidence) string {
+	var set, unset []string
+	for _, u := range e.Uses {
+		if len(u.At) == 0 {
+			unset = append(unset, code(u.Identifier))
+			continue
+		}
+		var places []string
+		for _, at := range u.At[:min(len(u.At), 3)] {
+			places = append(places, fmt.Sprintf("%s:%d", at.Path, at.Line))
+		}
+		set = append(set, fmt.Sprintf("%s is set in %s", code(u.Identifier), code(strings.Join(places, ", "))))
+	}
+	if len(set) > 0 {
+		return "**" + strings.Join(set, "; ") + "**"
+	}
+	if len(unset) > 0 {
+		return strings.Join(unset[:min(len(unset), 4)], ", ") + " not used here"
+	}
+	return ""
+}
+
+// next says in one sentence what happens now and what the reader has to do.
+func next(u plan.Upgrade) string {
+	backup := ""
+	if u.Backup != nil && u.Backup.Kind != "none" {
+		backup = fmt.Sprintf("takes a fresh backup (%s %s), ", u.Backup.Kind, code(u.Backup.Name))
+	}
+	then := fmt.Sprintf("%smerges, waits until CI has applied it and watches the service for %s", backup, short(u.Verify.Window))
+	switch {
+	case u.IgnoredByTerraform:
+		return "Terraform ignores changes of this image (`lifecycle.ignore_changes`), so merging this alone changes nothing in the cluster. belay leaves it to you."
+	case u.Automerge:
+		return "Nothing to do: once the checks are green, belay " + then + ". Comment `/upgrade hold` to stop it."
+	case u.Risk.Level == risk.Caution:
+		return "**Your review is needed.** Approve this pull request or comment `/upgrade approve`; then belay " + then + "."
+	}
+	return "**Your decision is needed**, since the notes do not say what changes. Comment `/upgrade approve` and belay " + then + "; or merge it yourself."
+}
+
+// short writes "2m0s" as "2m".
+func short(duration string) string {
+	duration = strings.TrimSuffix(duration, "m0s") + map[bool]string{true: "m"}[strings.HasSuffix(duration, "m0s")]
+	return strings.TrimSuffix(duration, "h0m") + map[bool]string{true: "h"}[strings.HasSuffix(duration, "h0m")]
+}
+
+// summary is the bump in words: "minor bump, 23 releases".
+func summary(u plan.Upgrade) string {
+	s := string(u.Risk.Bump) + " bump"
+	if n := len(u.Releases); n > 0 {
+		s += ", " + count(n, "release")
+	}
+	return s
+}
+
+// changedLines are a few edits for the table, the rest being counted.
+func changedLines(edits []pin.Edit) []pin.Edit { return edits[:min(len(edits), 30)] }
