@@ -175,6 +175,9 @@ func (p *Planner) shipped(ctx context.Context, inv *terraform.Inventory, d plan.
 		if ctx.Err() != nil {
 			return nil, nil, ctx.Err()
 		}
+		if errors.Is(err, upstream.ErrOffline) && len(direct) > 0 {
+			continue // the image is pinned directly; offline, the charts stay unasked
+		}
 		if err != nil {
 			warnings = append(warnings, fmt.Sprintf("chart %s could not be looked at: %v", n.Chart.Name, err))
 			continue

@@ -1,0 +1,40 @@
+# What a fresh machine needs: Go and make. Tools come from hack/tools/go.mod, pinned.
+GO      ?= go
+TOOL     = $(GO) tool -modfile=hack/tools/go.mod
+PACKAGES = ./...
+FUZZTIME ?= 30s
+
+.PHONY: build demo test test-short check bench fuzz golden clean
+
+build: ## bin/belay
+	$(GO) build -trimpath -o bin/belay ./cmd/belay
+
+demo: ## plan three upgrades on the sample repository
+	$(GO) run ./cmd/belay demo
+
+test: ## everything, with the race detector
+	$(GO) test -race $(PACKAGES)
+
+test-short: ## the inner loop: without the race detector and the long property runs
+	$(GO) test -short $(PACKAGES)
+
+check: ## formatting, vet, linters, import direction, generated files
+	@unformatted="$$(gofmt -l cmd bot rules hack)"; test -z "$$unformatted" || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
+	$(GO) vet $(PACKAGES)
+	$(TOOL) staticcheck $(PACKAGES)
+	$(TOOL) golangci-lint run $(PACKAGES)
+	$(GO) mod verify >/dev/null
+	$(GO) mod tidy -diff
+	$(GO) test -count=1 -run 'Golden|Schema|Current' $(PACKAGES) >/dev/null
+
+bench: ## figures of docs/performance.md
+	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES) | grep -E '^(Benchmark|pkg:|PASS|FAIL|---)'
+
+fuzz: ## every fuzz target for FUZZTIME
+	@hack/fuzz $(FUZZTIME)
+
+golden: ## rewrite golden files and generated documents; read the diff
+	$(GO) test -run 'Golden|Schema|Current' $(PACKAGES) -args -update
+
+clean:
+	rm -rf bin

@@ -1,0 +1,315 @@
+package upstream
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/belaybot/belay/rules/image"
+	"github.com/belaybot/belay/rules/pin"
+	"github.com/belaybot/belay/rules/version"
+)
+
+// Bounds of a chart's archive: far above real charts, far below what would hurt.
+const (
+	maxChartFiles = 4_000
+	maxChartBytes = 64 << 20
+	maxOCITags    = 20 // of an OCI chart, newest first, whose appVersion is looked up
+)
+
+// index is the part of a chart repository's index.yaml that is needed.
+// See https://helm.sh/docs/topics/chart_repository.
+type index struct {
+	Entries map[string][]indexEntry `yaml:"entries"`
+}
+
+type indexEntry struct {
+	Version    string   `yaml:"version"`
+	AppVersion string   `yaml:"appVersion"`
+	URLs       []string `yaml:"urls"`
+	Sources    []string `yaml:"sources"`
+	Home       string   `yaml:"home"`
+	Deprecated bool     `yaml:"deprecated"`
+}
+
+// ChartVersions lists the versions of a chart, newest first, from its
+// index.yaml or OCI registry. It returns ErrNotFound for a chart that the
+// repository does not have.
+func (c *Client) ChartVersions(ctx context.Context, chart pin.Chart) ([]ChartVersion, error) {
+	key := chart.Repository + " " + chart.Name
+	c.mu.Lock()
+	versions, ok := c.parsed[key]
+	c.mu.Unlock()
+	if ok {
+		return versions, nil
+	}
+	var err error
+	switch {
+	case chart.Repository == "":
+		return nil, fmt.Errorf("chart %s: %w: its repository is not written in Terraform", chart.Name, ErrNotFound)
+	case strings.HasPrefix(chart.Repository, "oci://"):
+		versions, err = c.ociVersions(ctx, chart)
+	default:
+		versions, err = c.indexVersions(ctx, chart)
+	}
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(versions, func(a, b ChartVersion) int {
+		x, err1 := version.Parse(a.Version)
+		y, err2 := version.Parse(b.Version)
+		if errors.Join(err1, err2) != nil {
+			return strings.Compare(b.Version, a.Version)
+		}
+		return version.CompareReleases(y, x)
+	})
+	c.mu.Lock()
+	c.parsed[key] = versions
+	c.mu.Unlock()
+	return versions, nil
+}
+
+func (c *Client) indexVersions(ctx context.Context, chart pin.Chart) ([]ChartVersion, error) {
+	base := strings.TrimSuffix(chart.Repository, "/") + "/"
+	data, err := c.get(ctx, base+"index.yaml")
+	if err != nil {
+		return nil, err
+	}
+	return c.readIndex(data, base, chart)
+}
+
+// readIndex reads an index.yaml and remembers where the chart's archives are.
+func (c *Client) readIndex(data []byte, base string, chart pin.Chart) ([]ChartVersion, error) {
+	var in index
+	if err := yaml.Unmarshal(data, &in); err != nil {
+		return nil, fmt.Errorf("%sindex.yaml: %w", base, err)
+	}
+	entries, ok := in.Entries[chart.Name]
+	if !ok {
+		return nil, fmt.Errorf("%s has no chart %s: %w", base, chart.Name, ErrNotFound)
+	}
+	root, err := url.Parse(base)
+	if err != nil {
+		return nil, fmt.Errorf("chart repository %q: %w", base, err)
+	}
+	var out []ChartVersion
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range entries {
+		out = append(out, ChartVersion{Version: e.Version, AppVersion: e.AppVersion, Sources: e.Sources, Home: e.Home, Deprecated: e.Deprecated})
+		if len(e.URLs) > 0 {
+			if u, err := root.Parse(e.URLs[0]); err == nil {
+				c.urls[archive(chart, e.Version)] = u.String()
+			}
+		}
+	}
+	return out, nil
+}
+
+func archive(chart pin.Chart, version string) string {
+	return chart.Repository + " " + chart.Name + " " + version
+}
+
+func (c *Client) ociRepository(chart pin.Chart) (name.Repository, error) {
+	repo, err := name.NewRepository(strings.TrimSuffix(strings.TrimPrefix(chart.Repository, "oci://"), "/") + "/" + chart.Name)
+	if err != nil {
+		return repo, fmt.Errorf("chart %s/%s: %w", chart.Repository, chart.Name, err)
+	}
+	return repo, nil
+}
+
+func (c *Client) ociVersions(ctx context.Context, chart pin.Chart) ([]ChartVersion, error) {
+	repo, err := c.ociRepository(chart)
+	if err != nil {
+		return nil, err
+	}
+	tags, err := remote.List(repo, c.remote(ctx)...)
+	if err != nil {
+		return nil, fmt.Errorf("chart %s: %w", repo, registryError(err))
+	}
+	var out []ChartVersion
+	for _, t := range tags {
+		// A tag has no "+"; Helm writes "_" for it.
+		if v, err := version.Parse(strings.ReplaceAll(t, "_", "+")); err == nil {
+			out = append(out, ChartVersion{Version: v.Raw})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b ChartVersion) int {
+		x, _ := version.Parse(a.Version)
+		y, _ := version.Parse(b.Version)
+		return version.CompareReleases(y, x)
+	})
+	for i := range out[:min(len(out), maxOCITags)] {
+		meta, err := remembered(c, "chart config "+repo.Name()+" "+out[i].Version, func() (ChartVersion, error) { return c.ociConfig(ctx, repo, out[i].Version) })
+		if err != nil {
+			return nil, err
+		}
+		out[i].AppVersion, out[i].Sources, out[i].Home, out[i].Deprecated = meta.AppVersion, meta.Sources, meta.Home, meta.Deprecated
+	}
+	return out, nil
+}
+
+func (c *Client) ociImage(ctx context.Context, repo name.Repository, version string) (v1.Image, error) {
+	img, err := remote.Image(repo.Tag(strings.ReplaceAll(version, "+", "_")), c.remote(ctx)...)
+	if err != nil {
+		return nil, fmt.Errorf("chart %s:%s: %w", repo, version, registryError(err))
+	}
+	return img, nil
+}
+
+func (c *Client) ociConfig(ctx context.Context, repo name.Repository, version string) (ChartVersion, error) {
+	img, err := c.ociImage(ctx, repo, version)
+	if err != nil {
+		return ChartVersion{}, err
+	}
+	raw, err := img.RawConfigFile()
+	if err != nil {
+		return ChartVersion{}, fmt.Errorf("chart %s:%s: %w", repo, version, registryError(err))
+	}
+	var meta struct {
+		AppVersion string   `json:"appVersion"`
+		Sources    []string `json:"sources"`
+		Home       string   `json:"home"`
+		Deprecated bool     `json:"deprecated"`
+	}
+	if err := json.Unmarshal(raw, &meta); err != nil {
+		return ChartVersion{}, fmt.Errorf("chart %s:%s: its configuration is no JSON: %w", repo, version, err)
+	}
+	return ChartVersion{Version: version, AppVersion: meta.AppVersion, Sources: meta.Sources, Home: meta.Home, Deprecated: meta.Deprecated}, nil
+}
+
+// ChartImages lists the images that a chart version's default values name. A
+// version of a chart never changes, so the answer is kept.
+func (c *Client) ChartImages(ctx context.Context, chart pin.Chart, version string) ([]ChartImage, error) {
+	return remembered(c, "chart images "+archive(chart, version), func() ([]ChartImage, error) {
+		data, err := c.archive(ctx, chart, version)
+		if err != nil {
+			return nil, err
+		}
+		return readChart(data)
+	})
+}
+
+func (c *Client) archive(ctx context.Context, chart pin.Chart, version string) ([]byte, error) {
+	if strings.HasPrefix(chart.Repository, "oci://") {
+		return c.ociArchive(ctx, chart, version)
+	}
+	if _, err := c.ChartVersions(ctx, chart); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	address := c.urls[archive(chart, version)]
+	c.mu.Unlock()
+	if address == "" {
+		return nil, fmt.Errorf("chart %s has no version %s: %w", chart.Name, version, ErrNotFound)
+	}
+	return c.get(ctx, address)
+}
+
+func (c *Client) ociArchive(ctx context.Context, chart pin.Chart, version string) ([]byte, error) {
+	repo, err := c.ociRepository(chart)
+	if err != nil {
+		return nil, err
+	}
+	img, err := c.ociImage(ctx, repo, version)
+	if err != nil {
+		return nil, err
+	}
+	layers, err := img.Layers()
+	if err != nil || len(layers) == 0 {
+		return nil, fmt.Errorf("chart %s:%s has no content: %w", repo, version, errors.Join(err, ErrNotFound))
+	}
+	rd, err := layers[0].Compressed()
+	if err != nil {
+		return nil, fmt.Errorf("chart %s:%s: %w", repo, version, registryError(err))
+	}
+	defer rd.Close()
+	return io.ReadAll(io.LimitReader(rd, maxResponse))
+}
+
+// readChart reads a chart's archive for the images of its values, its
+// subcharts' included.
+func readChart(data []byte) ([]ChartImage, error) {
+	zr, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("chart archive: %w", err)
+	}
+	tr := tar.NewReader(io.LimitReader(zr, maxChartBytes))
+	var out []ChartImage
+	for n := 0; ; n++ {
+		head, err := tr.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("chart archive: %w", err)
+		}
+		if n > maxChartFiles {
+			return nil, fmt.Errorf("chart archive: more than %d files", maxChartFiles)
+		}
+		if head.Typeflag != tar.TypeReg || path.Base(head.Name) != "values.yaml" {
+			continue
+		}
+		text, err := io.ReadAll(tr)
+		if err != nil {
+			return nil, fmt.Errorf("chart archive: %s: %w", head.Name, err)
+		}
+		var doc any
+		if yaml.Unmarshal(text, &doc) == nil {
+			out = collect(doc, "", out, 0)
+		}
+	}
+	slices.SortFunc(out, func(a, b ChartImage) int { return strings.Compare(a.Name+":"+a.Tag, b.Name+":"+b.Tag) })
+	return slices.Compact(out), nil
+}
+
+// collect finds images in values: {registry, repository, tag}, and strings
+// under keys that name an image.
+func collect(v any, key string, out []ChartImage, depth int) []ChartImage {
+	if depth > 50 || len(out) > 1000 {
+		return out
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		if repo, ok := v["repository"].(string); ok && repo != "" {
+			if registry, ok := v["registry"].(string); ok && registry != "" && !strings.HasPrefix(repo, registry+"/") {
+				repo = registry + "/" + repo
+			}
+			if ref, err := image.Parse(repo); err == nil {
+				tag := ""
+				if t, ok := v["tag"]; ok && t != nil {
+					tag = fmt.Sprint(t)
+				}
+				out = append(out, ChartImage{Name: ref.Familiar(), Tag: tag})
+			}
+		}
+		for k, e := range v {
+			out = collect(e, k, out, depth+1)
+		}
+	case []any:
+		for _, e := range v {
+			out = collect(e, key, out, depth+1)
+		}
+	case string:
+		if strings.HasSuffix(strings.ToLower(key), "image") && image.Plausible(v) {
+			if ref, err := image.Parse(v); err == nil {
+				out = append(out, ChartImage{Name: ref.Familiar(), Tag: ref.Tag})
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/belaybot/belay/rules/policy"
+)
+
+func newConfig() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "config",
+		Short: "Check the configuration, print its schema, import an older one",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(newConfigCheck(), newConfigSchema(), newConfigImport())
+	return c
+}
+
+// argument reads the file that a command's argument names, "-" being standard input.
+func argument(c *cobra.Command, name string) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(c.InOrStdin())
+	}
+	data, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, usage{fmt.Errorf("%s: no such file", name)}
+	}
+	if err != nil {
+		return nil, usage{err}
+	}
+	return data, nil
+}
+
+func atMost(n int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) > n {
+			return usage{fmt.Errorf("%s takes at most %d file (see %s --help)", c.CommandPath(), n, c.CommandPath())}
+		}
+		return nil
+	}
+}
+
+func newConfigCheck() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check [FILE]",
+		Short: "Say whether a configuration is right",
+		Long:  "Check reads a configuration, " + configPath + " unless told otherwise, and names every problem with its line and column.",
+		Example: `  belay config check
+  belay config check -`,
+		Args: atMost(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			name := configPath
+			if len(args) > 0 {
+				name = args[0]
+			}
+			data, err := argument(c, name)
+			if err != nil {
+				return err
+			}
+			shown := name
+			if name == "-" {
+				shown = "standard input"
+			}
+			if _, err := policy.Parse(shown, data); err != nil {
+				return usage{err}
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s: ok\n", shown)
+			return nil
+		},
+	}
+}
+
+func newConfigSchema() *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON Schema of the configuration, for editors",
+		Args:  noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := c.OutOrStdout().Write(policy.Schema())
+			return err
+		},
+	}
+}
+
+func newConfigImport() *cobra.Command {
+	return &cobra.Command{
+		Use:   "import FILE",
+		Short: "Turn an upgrade-config.json into belay.yml",
+		Long: `Import prints the configuration that an upgrade-config.json comes to. What it
+could not carry over and what it corrected is said on standard error.`,
+		Example: `  belay config import upgrade-config.json > .github/belay.yml`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usage{errors.New("name the file to import, \"-\" for standard input")}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			data, err := argument(c, args[0])
+			if err != nil {
+				return err
+			}
+			out, report, err := policy.Import(data)
+			if err != nil {
+				return usage{fmt.Errorf("%s: %w", args[0], err)}
+			}
+			for _, line := range report {
+				fmt.Fprintln(c.ErrOrStderr(), "import: "+line)
+			}
+			_, err = c.OutOrStdout().Write(out)
+			return err
+		},
+	}
+}

@@ -1,0 +1,253 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/belaybot/belay/bot/intake"
+	"github.com/belaybot/belay/bot/planner"
+	"github.com/belaybot/belay/bot/report"
+	"github.com/belaybot/belay/bot/terraform"
+	"github.com/belaybot/belay/bot/upstream"
+	"github.com/belaybot/belay/rules/notes"
+	"github.com/belaybot/belay/rules/pin"
+	"github.com/belaybot/belay/rules/plan"
+	"github.com/belaybot/belay/rules/policy"
+)
+
+// maxNotes is the largest notes file in bytes: ten times the longest changelog
+// of a real project.
+const maxNotes = 64 << 20
+
+type planFlags struct {
+	repository
+	asks
+	image, chart, tag, payload string
+	format, notes              string
+}
+
+// asks are the flags that say how upstream is asked.
+type asks struct {
+	offline   bool
+	cache     string
+	githubAPI string
+	wait      time.Duration
+}
+
+func newPlan() *cobra.Command {
+	var f planFlags
+	c := &cobra.Command{
+		Use:   "plan (--image IMAGE --tag TAG | --chart CHART --tag VERSION | --payload FILE)",
+		Short: "Show what an upgrade would change, and how risky it is",
+		Long: `Plan says what belay would do about one dispatch, "image X has tag Y": which
+lines change, what the release notes in between say, how risky the upgrade is
+and why, and the text of the pull request. It writes nothing.
+
+Exit status: 0 an upgrade is planned, 3 nothing to do (the reason is printed),
+2 bad use or input, 1 failed.`,
+		Example: `  belay plan --image vaultwarden/server --tag 1.35.8
+  belay plan --image shlinkio/shlink --tag 5.0.2 --format markdown
+  belay plan --repo mirror.git --rev main --image nginx --tag 1.29.3 --format diff | git apply --check
+  belay plan --payload dispatch.json --format json
+  belay plan --image ghcr.io/acme/web --tag v2.0.0 --notes CHANGELOG.md`,
+		Args: noArgs,
+		RunE: f.run,
+	}
+	f.repository.flags(c)
+	f.asks.flags(c)
+	c.Flags().StringVar(&f.image, "image", "", "`name` of the image that has a new tag")
+	c.Flags().StringVar(&f.chart, "chart", "", "`name` of the Helm chart that has a new version, or REPOSITORY/NAME")
+	c.Flags().StringVar(&f.tag, "tag", "", "the new `tag`, or the chart's new version")
+	c.Flags().StringVar(&f.payload, "payload", "", "read the dispatch from a JSON `file`, \"-\" for standard input")
+	c.Flags().StringVar(&f.format, "format", "text", "text, json, diff or markdown (the pull request)")
+	c.Flags().StringVar(&f.notes, "notes", "", "read the release notes from a changelog `file` instead of asking upstream")
+	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "json", "diff", "markdown"}, cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+func (a *asks) flags(c *cobra.Command) {
+	c.Flags().BoolVar(&a.offline, "offline", false, "ask nobody: use cached answers only")
+	c.Flags().StringVar(&a.cache, "cache", defaultCache(), "`directory` for upstream's answers; empty keeps none")
+	c.Flags().StringVar(&a.githubAPI, "github-api", os.Getenv("GITHUB_API_URL"), "`URL` of GitHub's API (GitHub Enterprise: https://HOST/api/v3) [$GITHUB_API_URL]")
+	c.Flags().DurationVar(&a.wait, "wait", 15*time.Minute, "how long to wait for a rate limit")
+}
+
+func defaultCache() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "belay")
+}
+
+// client makes the client for upstream. The token is taken from the
+// environment, where it shows in no process list.
+func (a *asks) client(p policy.Policy, show *progress) (*upstream.Client, error) {
+	if a.githubAPI != "" {
+		if u, err := url.Parse(a.githubAPI); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return nil, usage{fmt.Errorf("--github-api %q is not a URL: give one such as https://github.example.org/api/v3", a.githubAPI)}
+		}
+	}
+	return upstream.New(upstream.Options{
+		CacheDir: a.cache, GitHubAPI: a.githubAPI, GitHubToken: os.Getenv("GITHUB_TOKEN"), Offline: a.offline, Wait: a.wait,
+		Sources: p.Sources, Charts: p.Charts, Builtin: policy.BuiltinSources(), BuiltinCharts: policy.BuiltinCharts(), Notify: show.say,
+	})
+}
+
+func (f *planFlags) run(c *cobra.Command, _ []string) error {
+	switch f.format {
+	case "text", "json", "diff", "markdown":
+	default:
+		return usage{fmt.Errorf("--format %q: choose text, json, diff or markdown", f.format)}
+	}
+	d, err := f.dispatch(c.InOrStdin())
+	if err != nil {
+		return err
+	}
+	changelog, err := readNotes(f.notes)
+	if err != nil {
+		return err
+	}
+	show := newProgress(c.ErrOrStderr())
+	inv, p, err := f.scan(c.Context(), show)
+	if err != nil {
+		return err
+	}
+	client, err := f.client(p, show)
+	if err != nil {
+		return err
+	}
+	pl := planner.Planner{Policy: p, Upstream: client, Notes: changelog}
+	done := show.stage("planning")
+	result, err := pl.Plan(c.Context(), inv, d)
+	done()
+	if err != nil {
+		return explain(err)
+	}
+	if err := write(c.OutOrStdout(), f.format, result, inv); err != nil {
+		return err
+	}
+	for _, problem := range inv.Problems {
+		fmt.Fprintf(c.ErrOrStderr(), "belay: warning: %s\n", problemLine(problem))
+	}
+	if len(result.Upgrades) == 0 {
+		return errNothing
+	}
+	return nil
+}
+
+// explain adds the way out to an error of upstream.
+func explain(err error) error {
+	var limited *upstream.RateLimited
+	switch {
+	case errors.Is(err, upstream.ErrOffline):
+		return fmt.Errorf("%w: drop --offline, or give the notes with --notes FILE", err)
+	case errors.As(err, &limited), errors.Is(err, pin.ErrNoDigest):
+		return err
+	}
+	return err
+}
+
+// dispatch reads the dispatch from flags or a payload.
+func (f *planFlags) dispatch(in io.Reader) (plan.Dispatch, error) {
+	if f.payload != "" {
+		if f.image != "" || f.chart != "" || f.tag != "" {
+			return plan.Dispatch{}, usage{errors.New("--payload says it all: leave --image, --chart and --tag out")}
+		}
+		data, err := readPayload(f.payload, in)
+		if err != nil {
+			return plan.Dispatch{}, usage{fmt.Errorf("--payload: %w", err)}
+		}
+		d, err := intake.Parse(data)
+		if err != nil {
+			return d, usage{fmt.Errorf("--payload %s: %w", f.payload, err)}
+		}
+		return d, nil
+	}
+	switch {
+	case f.chart != "" && f.image != "":
+		return plan.Dispatch{}, usage{errors.New("give --image or --chart, not both")}
+	case f.chart != "" && f.tag == "":
+		return plan.Dispatch{}, usage{errors.New("--tag is missing: the chart's new version")}
+	case f.chart != "":
+		return plan.Dispatch{Chart: plan.ParseChart(f.chart), Tag: f.tag}, nil
+	case f.image == "":
+		return plan.Dispatch{}, usage{errors.New("--image and --tag, --chart and --tag, or --payload: one of them is needed (see belay plan --help)")}
+	}
+	d, err := intake.New(f.image, f.tag)
+	var field *intake.FieldError
+	if errors.As(err, &field) {
+		return d, usage{fmt.Errorf("--%s: %s", field.Field, field.Text)}
+	}
+	return d, err
+}
+
+func readPayload(name string, in io.Reader) ([]byte, error) {
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
+	}
+	return io.ReadAll(io.LimitReader(in, intake.MaxPayload+1))
+}
+
+// readNotes reads a changelog file.
+func readNotes(name string) (*planner.Changelog, error) {
+	if name == "" {
+		return nil, nil
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, usage{fmt.Errorf("--notes: %w", err)}
+	}
+	if info.Size() > maxNotes {
+		return nil, usage{fmt.Errorf("--notes %s: %d MB: more than %d MB are not read", name, info.Size()>>20, maxNotes>>20)}
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, usage{fmt.Errorf("--notes: %w", err)}
+	}
+	releases := notes.Split(string(data))
+	if len(releases) == 0 {
+		return nil, usage{fmt.Errorf("--notes %s: no release is headed by a version; headings such as \"## v1.2.3\" are looked for", name)}
+	}
+	return &planner.Changelog{Name: filepath.Base(name), Releases: releases}, nil
+}
+
+// write prints a plan.
+func write(out io.Writer, format string, r planner.Result, inv *terraform.Inventory) error {
+	switch format {
+	case "json":
+		return writeJSON(out, r)
+	case "diff":
+		var changes []report.FileChange
+		for _, u := range r.Upgrades {
+			for _, change := range r.Changes[u.Service] {
+				before, err := inv.Content(change.Path)
+				if err != nil {
+					return err
+				}
+				changes = append(changes, report.FileChange{Path: change.Path, Before: before, After: change.Content})
+			}
+		}
+		return report.Diff(out, changes)
+	case "markdown":
+		return report.Markdown(out, r.Plan)
+	}
+	if r.Refused != "" {
+		_, err := fmt.Fprintf(out, "Nothing to do: %s.\n", strings.TrimSuffix(r.Refused, "."))
+		return err
+	}
+	return report.Text(out, r.Plan, report.TextOptions{Color: colour(out), Width: width(out)})
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print belay's version",
+		Args:  noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			fmt.Fprintln(c.OutOrStdout(), buildVersion())
+			return nil
+		},
+	}
+}
+
+// buildVersion is what the Go toolchain recorded: module version, commit, and
+// whether files were changed.
+func buildVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "belay (unknown build)"
+	}
+	version, commit, changed := info.Main.Version, "", ""
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			commit = ", commit " + s.Value[:min(12, len(s.Value))]
+		case "vcs.modified":
+			if s.Value == "true" {
+				changed = ", with changes"
+			}
+		}
+	}
+	if version == "" || version == "(devel)" {
+		version = "development"
+	}
+	return fmt.Sprintf("belay %s (%s%s%s)", version, info.GoVersion, commit, changed)
+}

@@ -1,0 +1,91 @@
+package notes
+
+import (
+	"strings"
+)
+
+// passage is one item or paragraph of the notes with the mood of its section.
+type passage struct {
+	text string
+	mood mood
+}
+
+// passages reads notes into items and paragraphs.
+func passages(body string) []passage {
+	text, _ := bound(body, maxNotes)
+	text = withoutComments(text)
+	lines := strings.Split(text, "\n")
+	var out []passage
+	current, fence, level := moodNone, "", 0
+	var item strings.Builder
+	flush := func() {
+		if s := strings.TrimSpace(item.String()); s != "" {
+			out = append(out, passage{s, current})
+		}
+		item.Reset()
+	}
+	for i := 0; i < len(lines); i++ {
+		line := lines[i]
+		if m := fenceLine.FindStringSubmatch(line); m != nil {
+			switch {
+			case fence == "":
+				fence = m[1]
+			case strings.HasPrefix(m[1], fence):
+				fence = ""
+			}
+			continue
+		}
+		if fence != "" {
+			continue
+		}
+		h := headingAt(lines, i)
+		if t := strings.TrimSpace(line); h.level == 0 && len(t) < 80 && strings.HasPrefix(t, "**") && (strings.HasSuffix(t, "**") || strings.HasSuffix(t, "**:") || strings.HasSuffix(t, ":**")) {
+			h = headingLine{7, plainHeading(strings.Trim(t, ":")), 1}
+		}
+		if h.level > 0 {
+			flush()
+			next := moodOf(h.text)
+			// A heading below a breaking one names a topic of it.
+			if next != moodNone || current == moodNone || h.level <= level {
+				current, level = next, h.level
+			}
+			if next == moodNone && current != moodOwn {
+				out = append(out, passage{h.text, current})
+			}
+			i += h.lines - 1
+			continue
+		}
+		trimmed := strings.TrimSpace(line)
+		switch {
+		case trimmed == "":
+			flush()
+			continue
+		case strings.HasPrefix(trimmed, "- "), strings.HasPrefix(trimmed, "* "), strings.HasPrefix(trimmed, "+ "), strings.HasPrefix(trimmed, "|"):
+			flush()
+			trimmed = strings.TrimLeft(trimmed, "-*+| ")
+		}
+		item.WriteString(trimmed + " ")
+		if item.Len() > 4000 {
+			flush()
+		}
+	}
+	flush()
+	return out
+}
+
+func moodOf(heading string) mood {
+	s := negation.ReplaceAllString(heading, "")
+	switch {
+	case ownHeading.MatchString(s):
+		return moodOwn
+	case breakingHeading.MatchString(s):
+		return moodBreaking
+	case removedHeading.MatchString(s):
+		return moodRemoved
+	case deprecatedHeading.MatchString(s):
+		return moodDeprecated
+	case fixesHeading.MatchString(s):
+		return moodFixes
+	}
+	return moodNone
+}

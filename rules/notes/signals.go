@@ -1,0 +1,186 @@
+package notes
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// DefaultKeywords are the words of SPEC section 7 that make a line a signal.
+var DefaultKeywords = []string{"breaking", "migration required", "schema change", "database migration", "manual intervention",
+	"action required", "removed", "deprecated", "renamed", "incompatible"}
+
+// mood is what a section of release notes speaks of, as its heading says.
+type mood int
+
+const (
+	moodNone mood = iota
+	moodBreaking
+	moodRemoved
+	moodDeprecated
+	moodFixes
+	moodOwn
+)
+
+var (
+	breakingHeading   = regexp.MustCompile(`(?i)\bbreaking\b|backwards?[- ]incompatib|\bincompatib|\bupgrad(?:e|ing) (?:notes?|notice|instructions?|steps|guide|warning)|^upgrad(?:e|ing)\b|\bmigration (?:guide|notes?|steps|required)|action (?:is )?required|before (?:you )?(?:upgrade|update)|manual (?:steps?|intervention)|^(?:important|notice|warning|attention|caution)\b`)
+	removedHeading    = regexp.MustCompile(`(?i)^\W*(?:removed|removals?|removed features|dropped)\b`)
+	deprecatedHeading = regexp.MustCompile(`(?i)^\W*(?:deprecat)`)
+	fixesHeading      = regexp.MustCompile(`(?i)^\W*(?:bug ?fix(?:es)?|fix(?:e[sd])?|bugs?|hotfix(?:es)?|resolved)\b`)
+	ownHeading        = regexp.MustCompile(`(?i)^\W*(?:dependenc|deps\b|tests?\b|testing\b|ci\b|build\b|internal|chore|docs?\b|documentation|translations?|i18n|l10n|locali[sz]ation|contributors?|new contributors|development|developer|credits|sponsors|thanks|updates? to the docker|refactor|maintenance|misc(?:ellaneous)? chores?|for developers|full changelog)`)
+	nothing           = regexp.MustCompile(`(?i)^[\W_]*(?:nothing|none|n/?a|no(?:ne)? (?:known )?(?:breaking )?(?:changes?|removals?|deprecations?)|not applicable)?[\W_]*$`)
+	negation          = regexp.MustCompile(`(?i)\b(?:no|non|not|without|isn'?t|aren'?t|zero|never)[- ]+(?:a |any |known |really |considered |longer )?(?:new |known )?(?:breaking|incompatib\w*|schema changes?|database migrations?|migrations? (?:is |are )?required|manual intervention|action (?:is )?required)(?: changes?)?|\bdo(?:es)? ?n[o']t break\b`)
+	ownLine           = regexp.MustCompile(`(?i)^\W*(?:chore|ci|test|tests|build|docs?|style|refactor|i18n|l10n)(?:\([^)]*\))?:|\b(?:bump|update|upgrade)s? (?:dependenc|[\w@/.-]+ from v?\d[\w.-]* to v?\d)|\b(?:translation|typo|unit tests?|test suite|readme|github action|workflow|linter|eslint|dependabot|renovate|unused (?:code|imports?|variables?|dependenc\w+)|dead code)\b`)
+	bang              = regexp.MustCompile(`^\W*[a-z]+(?:\([^)]*\))?!:`)
+	breakingMark      = regexp.MustCompile(`\bBREAKING(?:[ -]CHANGES?)?\b|\*\*Breaking`)
+	instruction       = regexp.MustCompile(`(?i)\byou(?:'ll)? (?:will )?(?:must|need to|have to|are required to|should (?:now )?(?:update|change|set|run|migrate|adjust|replace|rename|switch))\b|\b(?:must|needs? to|has to|have to) (?:now )?be (?:set|updated|changed|configured|migrated|run|renamed|replaced|adjusted|enabled|re-?created|upgraded|adapted)\b|\b(?:before|prior to|when|after) (?:upgrading|updating)\b|\bmake sure (?:to|that you)\b.*\b(?:before|upgrad|updat)|\bplease (?:update|change|adjust|migrate|switch|use|set|rename|replace|read|review|back ?up)\b|\bmanual(?:ly)? (?:steps?|migrat\w+|action|intervention|run|update)|\baction required\b|\brequires? (?:a )?manual`)
+	droppedSupport    = regexp.MustCompile(`(?i)\b(?:drop(?:s|ped)?|remov(?:e|es|ed|al of)|end(?:s|ed)?|discontinu\w+) (?:the |all )?(?:legacy |deprecated )?support (?:for|of)|\bno longer (?:supports?|supported|accept\w*|works?|available|include[ds]?|reads?|used?|has|allowed|possible|provide[ds]?|enabled|necessary to)\b|\bis not supported any ?more\b|\bsupport for .{1,60} (?:has been |was |is )?(?:removed|dropped)`)
+	minimum           = regexp.MustCompile(`(?i)\bminimum (?:required |supported )?(?:version|[A-Za-z.]+ version|postgres\w*|php|python|node\w*)|\b(?:now )?requires? (?:at least )?(?:postgres\w*|mysql|mariadb|redis|php|python|node(?:\.?js)?|kubernetes|java|elasticsearch|mongodb|sqlite|ruby|go) ?(?:>=|≥|version)? ?v?\d`)
+	defaults          = regexp.MustCompile(`(?i)\bnow defaults? to\b|\bdefaults? (?:value )?(?:\S+ ){0,6}(?:(?:has|have) (?:been )?changed|changed|is now|are now)|\b(?:chang\w+|switch\w+) (?:the )?default|\b(?:enabled|disabled) by default\b`)
+	movedVerb         = regexp.MustCompile(`(?i)\b(?:remov(?:e|es|ed|al|ing)|renam(?:e|es|ed|ing)|replac(?:e|es|ed)|drop(?:s|ped)?|moved?)\b`)
+	codeSpan          = regexp.MustCompile("`([^`\n]{2,80})`")
+	envName           = regexp.MustCompile(`\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b`)
+	flagName          = regexp.MustCompile(`(?:^|\s)(--[a-z][a-z0-9-]+)`)
+	identifierForm    = regexp.MustCompile(`^(?:--?[A-Za-z][\w.-]*|[A-Za-z_][\w.-]*(?:[._-][\w-]+)+|[A-Z][A-Z0-9_]{2,}|/[\w./{}:-]+|[a-z][a-z0-9_]{3,})$`)
+	migration         = regexp.MustCompile(`(?i)\b(?:schema|database|data|db|storage|index)[ -](?:schema )?(?:migrations?|upgrades?|conversion)\b|\bmigrat(?:e|es|ed|ing|ions?)\b.{0,80}\b(?:database|schema|tables?|columns?|rows|data|index(?:es)?|records)\b|\b(?:database|schema|tables?)\b.{0,60}\bmigrat|\bschema changes?\b|\bre-?index(?:ing|ed)?\b|\bbackground (?:migrations?|updates?)\b|\bmigrations? (?:will |may |can |to )?(?:run|take|be applied|start)|\b(?:run|apply|execute) (?:the |all )?(?:pending )?migrations?\b|\bALTER TABLE\b|\bschema version\b`)
+	migrationNot      = regexp.MustCompile(`(?i)\bfix(?:e[sd])?\b|\btests?\b|\bdocs?\b|\bdocumentation\b`)
+)
+
+// Signals finds the signals of one release.
+func Signals(r Release, keywords []string) []Signal {
+	words := keywordPattern(keywords)
+	var out []Signal
+	for _, p := range passages(r.Body) {
+		rule, strength := judge(p, words)
+		if rule == "" {
+			continue
+		}
+		text := []rune(Plain(p.text))
+		if len(text) > 300 {
+			text = append(text[:299], '…')
+		}
+		out = append(out, Signal{Version: r.Tag, Text: string(text), Rule: rule, Strength: strength, URL: r.URL, Identifiers: identifiers(p.text), Migration: migrates(p)})
+		if len(out) == 200 {
+			break
+		}
+	}
+	return out
+}
+
+// judge says which rule a passage matches, "" for none.
+func judge(p passage, words *regexp.Regexp) (rule string, strength Strength) {
+	plain := linkText.ReplaceAllString(p.text, "$1")
+	s := negation.ReplaceAllString(plain, " ")
+	ids := len(identifiers(p.text)) > 0
+	switch {
+	case nothing.MatchString(plain), p.mood == moodOwn:
+		return "", ""
+	case bang.MatchString(s):
+		return "conventional commit with !", Strong
+	case breakingMark.MatchString(s):
+		return "breaking change marker", Strong
+	case p.mood == moodBreaking:
+		return "under a heading of breaking changes", Strong
+	case ownLine.MatchString(s):
+		return "", ""
+	case p.mood == moodRemoved:
+		if ids || droppedSupport.MatchString(s) || strings.Contains(strings.ToLower(s), "support") {
+			return "removed, named under a heading", Strong
+		}
+		return "under a heading of removals", Weak
+	case p.mood != moodFixes && droppedSupport.MatchString(s) && !strings.Contains(strings.ToLower(s), "no longer necessary"):
+		if ids || strings.Contains(strings.ToLower(s), "support") {
+			return "support dropped", Strong
+		}
+		return "support dropped", Weak
+	case p.mood != moodFixes && minimum.MatchString(s):
+		return "minimum version raised", Strong
+	case instruction.MatchString(s) && p.mood != moodFixes:
+		return "instruction to the operator", Strong
+	case p.mood != moodFixes && defaults.MatchString(s):
+		if ids {
+			return "default changed", Strong
+		}
+		return "default changed", Weak
+	case p.mood != moodFixes && ids && movedVerb.MatchString(s) && words != nil && words.MatchString(s):
+		return "setting removed or renamed", Strong
+	case words != nil && words.MatchString(s):
+		if p.mood == moodFixes && !strings.Contains(strings.ToLower(s), "breaking") && !ids {
+			return "", ""
+		}
+		return "keyword", Weak
+	}
+	return "", ""
+}
+
+// keywordPattern matches the keywords in any case, as whole words with their inflections.
+func keywordPattern(keywords []string) *regexp.Regexp {
+	var parts []string
+	for _, k := range keywords {
+		var ws []string
+		for _, w := range strings.Fields(strings.ToLower(k)) {
+			ws = append(ws, inflected(w))
+		}
+		if len(ws) > 0 {
+			parts = append(parts, strings.Join(ws, `[\s-]+`))
+		}
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	return regexp.MustCompile(`(?i)\b(?:` + strings.Join(parts, "|") + `)\b`)
+}
+
+func inflected(w string) string {
+	for _, suffix := range []string{"ing", "ed", "ible"} {
+		stem, ok := strings.CutSuffix(w, suffix)
+		if !ok || len(stem) < 3 {
+			continue
+		}
+		if suffix == "ible" {
+			return regexp.QuoteMeta(stem) + `(?:ible|ibly|ibilit(?:y|ies))`
+		}
+		return regexp.QuoteMeta(stem) + `(?:e|es|s|ed|ing|al|als|ation|ations)?`
+	}
+	return regexp.QuoteMeta(w) + `s?`
+}
+
+// identifiers are what a passage names in code font or LOOKS_LIKE_THIS.
+func identifiers(s string) []string {
+	var out []string
+	add := func(id string) {
+		id = strings.TrimSpace(strings.Trim(id, "\"'=:,; "))
+		if i := strings.IndexAny(id, "= "); i > 0 {
+			id = id[:i]
+		}
+		if len(id) > 2 && identifierForm.MatchString(id) && !slices.Contains(out, id) && len(out) < 20 {
+			out = append(out, id)
+		}
+	}
+	for _, m := range codeSpan.FindAllStringSubmatch(s, 40) {
+		add(m[1])
+	}
+	for _, m := range envName.FindAllString(s, 40) {
+		add(m)
+	}
+	for _, m := range flagName.FindAllStringSubmatch(s, 40) {
+		add(m[1])
+	}
+	return out
+}
+
+func migrates(p passage) bool {
+	s := negation.ReplaceAllString(p.text, " ")
+	return p.mood != moodOwn && p.mood != moodFixes && migration.MatchString(s) && !migrationNot.MatchString(s) && !ownLine.MatchString(s)
+}
+
+// Migrates reports whether the notes speak of a schema or data migration, with the passage.
+func Migrates(r Release) (text string, ok bool) {
+	for _, p := range passages(r.Body) {
+		if migrates(p) {
+			runes := []rune(Plain(p.text))
+			return string(runes[:min(len(runes), 300)]), true
+		}
+	}
+	return "", false
+}
