@@ -165,7 +165,7 @@ func (p *Planner) shipped(ctx context.Context, inv *terraform.Inventory, d plan.
 		if direct[n.Service] || n.Chart.Name == "" || n.Reason != pin.Followed {
 			continue
 		}
-		if n.Kind == pin.KindImage && n.Image.Repository != "" || !mayShip(n.Chart, d.Image, p.Policy) {
+		if n.Kind == pin.KindImage && n.Image.Repository != "" || !mayShip(n.Chart, d.Image, len(direct) > 0, p.Policy) {
 			continue
 		}
 		images, err := p.Upstream.ChartImages(ctx, n.Chart, chartVersion(inv, n))
@@ -207,17 +207,23 @@ func (p *Planner) shipped(ctx context.Context, inv *terraform.Inventory, d plan.
 	return targets, warnings, nil
 }
 
-// mayShip spares the look into charts that certainly do not ship the image:
-// every chart is asked unless it and the image are known to come from different organisations.
-func mayShip(chart pin.Chart, ref image.Ref, p policy.Policy) bool {
+// mayShip spares the look into charts that hardly ship the image. Where some
+// service pins the image itself, only charts that share a name with it are
+// asked; where none does, all but those known to be another project's.
+func mayShip(chart pin.Chart, ref image.Ref, pinned bool, p policy.Policy) bool {
 	a, okA := p.ChartSourceOf(chart.Repository)
 	b, okB := p.SourceOf(ref)
-	if !okA || !okB {
+	if okA && okB {
+		orgA, _, _ := strings.Cut(a, "/")
+		orgB, _, _ := strings.Cut(b, "/")
+		return strings.EqualFold(orgA, orgB)
+	}
+	if !pinned {
 		return true
 	}
-	orgA, _, _ := strings.Cut(a, "/")
-	orgB, _, _ := strings.Cut(b, "/")
-	return strings.EqualFold(orgA, orgB)
+	org, name, _ := strings.Cut(strings.TrimPrefix(ref.Repository, "library/"), "/")
+	where := strings.ToLower(chart.Repository + "/" + chart.Name)
+	return strings.Contains(where, org) || name != "" && strings.Contains(where, name)
 }
 
 // chartVersion is the version of the chart that a values pin belongs to.

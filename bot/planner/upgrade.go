@@ -16,6 +16,11 @@ import (
 // upgrade fills in a candidate: its notes, its risk, its ladder and its edits.
 func (p *Planner) upgrade(ctx context.Context, inv *terraform.Inventory, d plan.Dispatch, c plan.Candidate) (plan.Upgrade, []terraform.Change, error) {
 	found, err := p.notes(ctx, d, c)
+	unread := ""
+	if errors.Is(err, upstream.ErrOffline) {
+		// Asked for without network, this is an answer: UNKNOWN, and why.
+		unread, err = "the release notes were not read: they are not in the cache, and --offline is set", nil
+	}
 	if err != nil {
 		return plan.Upgrade{}, nil, err
 	}
@@ -34,6 +39,9 @@ func (p *Planner) upgrade(ctx context.Context, inv *terraform.Inventory, d plan.
 		return u, nil, err
 	}
 	u.Edits = edits
+	if unread != "" {
+		u.Warnings = append(u.Warnings, unread)
+	}
 	return u, changes, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -18,7 +19,6 @@ import (
 	"github.com/belaybot/belay/bot/terraform"
 	"github.com/belaybot/belay/bot/upstream"
 	"github.com/belaybot/belay/rules/notes"
-	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/plan"
 	"github.com/belaybot/belay/rules/policy"
 )
@@ -130,7 +130,7 @@ func (f *planFlags) run(c *cobra.Command, _ []string) error {
 	result, err := pl.Plan(c.Context(), inv, d)
 	done()
 	if err != nil {
-		return explain(err)
+		return fmt.Errorf("%w%s", err, wayOut(err))
 	}
 	if err := write(c.OutOrStdout(), f.format, result, inv); err != nil {
 		return err
@@ -144,16 +144,19 @@ func (f *planFlags) run(c *cobra.Command, _ []string) error {
 	return nil
 }
 
-// explain adds the way out to an error of upstream.
-func explain(err error) error {
+// wayOut is what to do about an error of the network.
+func wayOut(err error) string {
 	var limited *upstream.RateLimited
+	var netError net.Error
 	switch {
 	case errors.Is(err, upstream.ErrOffline):
-		return fmt.Errorf("%w: drop --offline, or give the notes with --notes FILE", err)
-	case errors.As(err, &limited), errors.Is(err, pin.ErrNoDigest):
-		return err
+		return ": drop --offline"
+	case errors.As(err, &limited):
+		return ""
+	case errors.As(err, &netError):
+		return ": check the network, or work without it: --offline, or --notes FILE"
 	}
-	return err
+	return ""
 }
 
 // dispatch reads the dispatch from flags or a payload.
