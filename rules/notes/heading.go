@@ -27,8 +27,6 @@ var (
 	americanDate = regexp.MustCompile(`\b\d{1,2}[/.]\d{1,2}[/.](?:19|20)\d{2}\b`)
 	// unreleasedPattern matches "Unreleased", "[Unreleased]", "Next release", "Main / Unreleased", "Upcoming changes"; not "Released".
 	unreleasedPattern = regexp.MustCompile(`(?i)^\W*(?:(?:main|master|develop)\b\W*(?:/|$)|unreleased\b|not(?: yet)? released\b|upcoming\b|next(?: (?:release|version))?\W*$|in development\b|future(?: release)?\W*$|tip\W*$|head\W*$|trunk\W*$|dev\W*$|development\W*$)`)
-	// notYet matches "2.1.0 (not yet released)", "1.3.0 (unreleased)"; not "1.3.0 (released)".
-	notYet = regexp.MustCompile(`(?i)\bnot (?:yet )?released\b|\bunreleased\b`)
 )
 
 // notBefore are words that make a heading with a version in it something else
@@ -38,7 +36,7 @@ var notBefore = wordSet(`upgrade upgrading migrate migrating migration from to s
 	fix fixes added add adds changes before after notes note until via using use if when is are step php node nodejs python go golang java
 	postgres postgresql mysql mariadb redis alpine debian ubuntu docker kubernetes mongodb elasticsearch opensearch ruby rails`)
 
-// headings reads what a heading says about a release. It takes plain text
+// readHeading reads what a heading says about a release. It takes plain text
 // ("[1.2.3] - 2024-01-02", "Synapse 1.157.0rc1 (2026-07-14)",
 // "2025-08-12 version 1.0.1") and returns nil for any other heading.
 func readHeading(text string) *releaseHeading {
@@ -54,7 +52,7 @@ func readHeading(text string) *releaseHeading {
 	}
 	h := &releaseHeading{title: title}
 	rest := h.takeDate(title)
-	rest, after := splitAside(rest)
+	rest = dropAside(rest)
 	tokens := strings.Fields(rest)
 	at, tag := -1, version.Tag{}
 	single := false
@@ -90,11 +88,10 @@ func readHeading(text string) *releaseHeading {
 	if single && (len(before) > 0 || len(tokens) > at+1 || !strings.HasPrefix(strings.ToLower(tokens[at]), "v") && at == 0 && len(tokens) == 1) {
 		return nil
 	}
-	if !tailFits(tokens[at+1:], after) {
+	if !tailFits(tokens[at+1:]) {
 		return nil
 	}
 	h.tag, h.project = tag, strings.Join(before, " ")
-	h.unreleased = false
 	return h
 }
 
@@ -122,33 +119,32 @@ func headingVersion(tok string) (version.Tag, bool) {
 
 func dotted(t version.Tag) bool { return len(t.Numbers()) > 1 }
 
-// splitAside takes what stands in parentheses and after a dash or colon from a
-// heading: "1.2.3 (codename) - the big one" gives "1.2.3" and true.
-func splitAside(s string) (string, bool) {
+// dropAside takes what stands in parentheses out of a heading:
+// "1.2.3 (codename) - the big one" gives "1.2.3  - the big one".
+func dropAside(s string) string {
+	if !strings.Contains(s, "(") {
+		return s
+	}
 	var b strings.Builder
-	depth, aside := 0, false
+	depth := 0
 	for _, r := range s {
-		switch r {
-		case '(':
+		switch {
+		case r == '(':
 			depth++
-			aside = true
-			continue
-		case ')':
+		case r == ')':
 			depth = max(0, depth-1)
 			b.WriteByte(' ')
-			continue
-		}
-		if depth == 0 {
+		case depth == 0:
 			b.WriteRune(r)
 		}
 	}
-	return b.String(), aside
+	return b.String()
 }
 
 // tailFits reports whether what follows the version may follow one in the
 // heading of a release: nothing, a title set off by a dash or colon, a
 // codename in quotes, a word such as "released".
-func tailFits(tail []string, _ bool) bool {
+func tailFits(tail []string) bool {
 	if len(tail) == 0 {
 		return true
 	}

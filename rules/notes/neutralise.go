@@ -45,8 +45,8 @@ func Neutralise(markdown string) string {
 	text = withoutComments(text)
 	var out []string
 	fence := ""
-	for _, line := range strings.Split(text, "\n") {
-		if m := fenceLine.FindStringSubmatch(line); m != nil && (fence != "" || !strings.Contains(m[2], "`")) {
+	for _, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
+		if m := fenceOf(line); m != nil && (fence != "" || !strings.Contains(m[2], "`")) {
 			switch {
 			case fence == "":
 				fence = m[1]
@@ -183,14 +183,13 @@ func Plain(s string) string {
 	}
 	s = withoutComments(clean(s))
 	s = strings.Join(strings.Fields(s), " ")
+	s = noCI.ReplaceAllString(s, "NO CI")
 	s = imageLink.ReplaceAllString(s, "$1")
 	s = linkText.ReplaceAllString(s, "$1")
 	s = refLink.ReplaceAllString(s, "$1")
 	s = strings.NewReplacer("`", "", "**", "", "__", "", "<", "‹", ">", "›").Replace(s)
 	s = githubURL.ReplaceAllString(s, "${1}redirect.github.com$2")
-	for range 2 {
-		s = mention.ReplaceAllString(s, "$1$2")
-	}
+	s = strings.ReplaceAll(s, "@", "")
 	s = issueRef.ReplaceAllString(s, "$1")
 	s = ghRef.ReplaceAllString(s, "$1 $2")
 	for range 3 {

@@ -26,7 +26,7 @@ func passages(body string) []passage {
 	}
 	for i := 0; i < len(lines); i++ {
 		line := lines[i]
-		if m := fenceLine.FindStringSubmatch(line); m != nil {
+		if m := fenceOf(line); m != nil {
 			switch {
 			case fence == "":
 				fence = m[1]

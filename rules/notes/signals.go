@@ -48,7 +48,7 @@ var (
 
 // Signals finds the signals of one release.
 func Signals(r Release, keywords []string) []Signal {
-	words := keywordPattern(keywords)
+	words := newKeywordMatcher(keywords)
 	var out []Signal
 	for _, p := range passages(r.Body) {
 		rule, strength := judge(p, words)
@@ -67,80 +67,160 @@ func Signals(r Release, keywords []string) []Signal {
 	return out
 }
 
-// judge says which rule a passage matches, "" for none.
-func judge(p passage, words *regexp.Regexp) (rule string, strength Strength) {
-	plain := linkText.ReplaceAllString(p.text, "$1")
-	s := negation.ReplaceAllString(plain, " ")
-	ids := len(identifiers(p.text)) > 0
-	switch {
-	case nothing.MatchString(plain), p.mood == moodOwn:
+// judge says which rule a passage matches, "" for none. Expressions are tried
+// only where a word that they need is there: most lines need none.
+func judge(p passage, words keywordMatcher) (rule string, strength Strength) {
+	if p.mood == moodOwn {
 		return "", ""
-	case bang.MatchString(s):
-		return "conventional commit with !", Strong
-	case breakingMark.MatchString(s):
-		return "breaking change marker", Strong
+	}
+	plain := p.text
+	if strings.Contains(plain, "](") {
+		plain = linkText.ReplaceAllString(plain, "$1")
+	}
+	lower := strings.ToLower(plain)
+	if len(plain) < 60 && nothing.MatchString(plain) {
+		return "", ""
+	}
+	s := plain
+	if has(lower, "break", "incompat", "schema", "migration", "manual", "action") {
+		s = negation.ReplaceAllString(plain, " ")
+	}
+	rule, strength = p.match(s, lower, words)
+	if rule != "" && p.mood != moodBreaking && rule != ruleBang && rule != ruleMarker && ownLine.MatchString(s) {
+		return "", ""
+	}
+	return rule, strength
+}
+
+// has reports whether a text holds one of some words.
+func has(s string, words ...string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(s, w) })
+}
+
+const (
+	ruleBang   = "conventional commit with !"
+	ruleMarker = "breaking change marker"
+)
+
+// match tries the rules in order, strong ones first. See Rules.
+func (p passage) match(s, lower string, words keywordMatcher) (rule string, strength Strength) {
+	fixes := p.mood == moodFixes
+	ids := func() bool { return len(identifiers(p.text)) > 0 }
+	support := strings.Contains(lower, "support")
+	switch {
+	case strings.Contains(s, "!:") && bang.MatchString(s):
+		return ruleBang, Strong
+	case (strings.Contains(s, "BREAKING") || strings.Contains(s, "**Breaking")) && breakingMark.MatchString(s):
+		return ruleMarker, Strong
 	case p.mood == moodBreaking:
 		return "under a heading of breaking changes", Strong
-	case ownLine.MatchString(s):
-		return "", ""
+	case p.mood == moodRemoved && (support || ids()):
+		return "removed, named under a heading", Strong
 	case p.mood == moodRemoved:
-		if ids || droppedSupport.MatchString(s) || strings.Contains(strings.ToLower(s), "support") {
-			return "removed, named under a heading", Strong
-		}
 		return "under a heading of removals", Weak
-	case p.mood != moodFixes && droppedSupport.MatchString(s) && !strings.Contains(strings.ToLower(s), "no longer necessary"):
-		if ids || strings.Contains(strings.ToLower(s), "support") {
+	case !fixes && has(lower, "support", "no longer") && !strings.Contains(lower, "no longer necessary") && droppedSupport.MatchString(s):
+		if support || ids() {
 			return "support dropped", Strong
 		}
 		return "support dropped", Weak
-	case p.mood != moodFixes && minimum.MatchString(s):
+	case !fixes && has(lower, "minimum", "require") && minimum.MatchString(s):
 		return "minimum version raised", Strong
-	case instruction.MatchString(s) && p.mood != moodFixes:
+	case !fixes && has(lower, "must", "need", "have to", "has to", "required", "should", "upgrad", "updat", "please", "manual", "make sure") && instruction.MatchString(s):
 		return "instruction to the operator", Strong
-	case p.mood != moodFixes && defaults.MatchString(s):
-		if ids {
+	case !fixes && strings.Contains(lower, "default") && defaults.MatchString(s):
+		if ids() {
 			return "default changed", Strong
 		}
 		return "default changed", Weak
-	case p.mood != moodFixes && ids && movedVerb.MatchString(s) && words != nil && words.MatchString(s):
-		return "setting removed or renamed", Strong
-	case words != nil && words.MatchString(s):
-		if p.mood == moodFixes && !strings.Contains(strings.ToLower(s), "breaking") && !ids {
-			return "", ""
-		}
-		return "keyword", Weak
 	}
-	return "", ""
+	if !words.match(s, lower) {
+		return "", ""
+	}
+	switch {
+	case !fixes && movedVerb.MatchString(s) && ids():
+		return "setting removed or renamed", Strong
+	case fixes && !strings.Contains(lower, "breaking") && !ids():
+		return "", ""
+	}
+	return "keyword", Weak
 }
 
-// keywordPattern matches the keywords in any case, as whole words with their inflections.
-func keywordPattern(keywords []string) *regexp.Regexp {
+// RuleDoc explains a rule to people.
+type RuleDoc struct {
+	Name     string
+	Strength string
+	Example  string
+}
+
+// Rules lists the rules by which a passage becomes a signal, in the order in
+// which they are tried, for the documentation.
+func Rules() []RuleDoc {
+	return []RuleDoc{
+		{ruleBang, "strong", "feat(api)!: answer with another status"},
+		{ruleMarker, "strong", "BREAKING CHANGE: the port is 8080"},
+		{"under a heading of breaking changes", "strong", "an item below “Breaking changes”, “Upgrade notes”, “Action required”"},
+		{"removed, named under a heading", "strong", "below “Removed”: `REDIRECT_APPEND_EXTRA_PATH`"},
+		{"under a heading of removals", "weak", "below “Removed”: the old logo"},
+		{"support dropped", "strong", "Drop support for PostgreSQL 12"},
+		{"minimum version raised", "strong", "Now requires PostgreSQL 15"},
+		{"instruction to the operator", "strong", "You must set `TRUSTED_PROXIES`"},
+		{"default changed", "strong with a setting’s name, else weak", "`cache_size` now defaults to 1 GB"},
+		{"setting removed or renamed", "strong", "Renamed `FOO` to `BAR`"},
+		{"keyword", "weak", "Renamed the menu entry"},
+	}
+}
+
+// keywordMatcher finds the configured keywords in any case, as whole words with
+// their inflections.
+type keywordMatcher struct {
+	pattern *regexp.Regexp
+	stems   []string // one of which a text that matches holds
+}
+
+func newKeywordMatcher(keywords []string) keywordMatcher {
+	var m keywordMatcher
 	var parts []string
 	for _, k := range keywords {
 		var ws []string
 		for _, w := range strings.Fields(strings.ToLower(k)) {
 			ws = append(ws, inflected(w))
 		}
-		if len(ws) > 0 {
-			parts = append(parts, strings.Join(ws, `[\s-]+`))
+		if len(ws) == 0 {
+			continue
+		}
+		parts = append(parts, strings.Join(ws, `[\s-]+`))
+		m.stems = append(m.stems, stem(strings.Fields(strings.ToLower(k))[0]))
+	}
+	if len(parts) > 0 {
+		// QuoteMeta leaves nothing that could fail to compile.
+		m.pattern = regexp.MustCompile(`(?i)\b(?:` + strings.Join(parts, "|") + `)\b`)
+	}
+	return m
+}
+
+func (m keywordMatcher) match(s, lower string) bool {
+	return m.pattern != nil && has(lower, m.stems...) && m.pattern.MatchString(s)
+}
+
+// stem is a word without the ending that inflected varies.
+func stem(w string) string {
+	for _, suffix := range []string{"ing", "ed", "ible"} {
+		if s, ok := strings.CutSuffix(w, suffix); ok && len(s) >= 3 {
+			return s
 		}
 	}
-	if len(parts) == 0 {
-		return nil
-	}
-	return regexp.MustCompile(`(?i)\b(?:` + strings.Join(parts, "|") + `)\b`)
+	return w
 }
 
 func inflected(w string) string {
 	for _, suffix := range []string{"ing", "ed", "ible"} {
-		stem, ok := strings.CutSuffix(w, suffix)
-		if !ok || len(stem) < 3 {
+		if s, ok := strings.CutSuffix(w, suffix); !ok || len(s) < 3 {
 			continue
 		}
 		if suffix == "ible" {
-			return regexp.QuoteMeta(stem) + `(?:ible|ibly|ibilit(?:y|ies))`
+			return regexp.QuoteMeta(stem(w)) + `(?:ible|ibly|ibilit(?:y|ies))`
 		}
-		return regexp.QuoteMeta(stem) + `(?:e|es|s|ed|ing|al|als|ation|ations)?`
+		return regexp.QuoteMeta(stem(w)) + `(?:e|es|s|ed|ing|al|als|ation|ations)?`
 	}
 	return regexp.QuoteMeta(w) + `s?`
 }
@@ -170,8 +250,12 @@ func identifiers(s string) []string {
 }
 
 func migrates(p passage) bool {
+	lower := strings.ToLower(p.text)
+	if p.mood == moodOwn || p.mood == moodFixes || !has(lower, "migrat", "schema", "index", "background", "alter table", "conversion", "upgrade") {
+		return false
+	}
 	s := negation.ReplaceAllString(p.text, " ")
-	return p.mood != moodOwn && p.mood != moodFixes && migration.MatchString(s) && !migrationNot.MatchString(s) && !ownLine.MatchString(s)
+	return migration.MatchString(s) && !migrationNot.MatchString(s) && !ownLine.MatchString(s)
 }
 
 // Migrates reports whether the notes speak of a schema or data migration, with the passage.

@@ -1,103 +1,167 @@
 package notes
 
 import (
-	"regexp"
+	"net/url"
+	"slices"
 	"strings"
+
+	"github.com/yuin/goldmark/ast"
 )
 
-var (
-	atxHeading = regexp.MustCompile(`^ {0,3}(#{1,6})[ \t]+(.*?)[ \t#]*$`)
-	underline  = regexp.MustCompile("^ {0,3}([=~^*+\"'`.:_-])([=~^*+\"'`.:_-]*)[ \t]*$")
-	fenceLine  = regexp.MustCompile("^[ \t>]*(?:[-*+] +)?(`{3,}|~{3,})(.*)$")
-	linkText   = regexp.MustCompile(`!?\[([^\[\]]*)\]\([^()\s]*(?:\([^()]*\)[^()\s]*)*(?:\s+"[^"]*")?\)`)
-	refLink    = regexp.MustCompile(`\[([^\[\]]+)\]\[[^\[\]]*\]`)
-	anchor     = regexp.MustCompile(`(?i)</?(?:a|h[1-6]|b|strong|sup|sub|p|br|span|div|small)\b[^<>]*>`)
-)
+// maxChangelog is how many bytes of a changelog Split reads.
+const maxChangelog = 64 << 20
 
-// heading is a line of a changelog that heads what follows.
-type headingLine struct {
-	level int
-	text  string
-	lines int // that it takes
-}
-
-// headingAt reads the heading that begins at line i, level 0 when there is none.
-func headingAt(lines []string, i int) headingLine {
-	line := lines[i]
-	if m := atxHeading.FindStringSubmatch(line); m != nil {
-		return headingLine{len(m[1]), plainHeading(m[2]), 1}
-	}
-	if i+1 < len(lines) && strings.TrimSpace(line) != "" && !strings.HasPrefix(line, " ") {
-		if m := underline.FindStringSubmatch(lines[i+1]); m != nil && len(strings.TrimSpace(lines[i+1])) >= 3 && strings.Trim(lines[i+1], " \t"+m[1]) == "" {
-			if !strings.HasPrefix(strings.TrimSpace(line), "- ") && !strings.HasPrefix(strings.TrimSpace(line), "* ") {
-				return headingLine{map[string]int{"=": 1, "-": 2, "~": 3}[m[1]] + map[bool]int{true: 4}[m[1] != "=" && m[1] != "-" && m[1] != "~"], plainHeading(line), 2}
-			}
-		}
-	}
-	return headingLine{}
-}
-
-func plainHeading(s string) string {
-	s = anchor.ReplaceAllString(s, " ")
-	s = linkText.ReplaceAllString(s, "$1")
-	s = refLink.ReplaceAllString(s, "$1")
-	return strings.TrimSpace(strings.NewReplacer("**", "", "__", "", "`", "").Replace(s))
-}
-
-// plainVersion matches lines that head a release in plain-text changelogs: "Version 4.5.2 'dan':",
-// "2.2.2 2025-01-01", "v1.2.3:"; not "1. first item" or "PHP 8.1".
-var plainVersion = regexp.MustCompile(`(?i)^(?:version\s+)?v?\d+(?:\.\d+)+[^\s]*(?:\s|:|$)`)
-
-// Split cuts a changelog (Markdown or reStructuredText) into its releases, in the order of the file.
+// Split cuts a changelog (Markdown, reStructuredText or a plain ChangeLog)
+// into its releases, in the order of the file. A release is headed by a line
+// that says little more than its version: "## [1.2.3] - 2024-01-02",
+// "Synapse 1.157.0rc1 (2026-07-14)", "2025-08-12 version 1.0.1". Everything up
+// to the next such line is its body, headings of the same level included. What
+// stands under "Unreleased" belongs to none. Where a file keeps several
+// projects ("ntfy server v2.8.0", "ntfy iOS app v1.3"), the tags get the
+// project as prefix: "ntfy-ios-app/v1.3". See SPEC section 6.
 func Split(changelog string) []Release {
-	text := clean(changelog)
-	lines := strings.Split(text, "\n")
-	var out []Release
-	var body []string
-	level, open := 0, false
-	flush := func() {
-		if open {
-			out[len(out)-1].Body = strings.TrimSpace(strings.Join(body, "\n"))
-		}
-		body = body[:0]
+	text, _ := bound(changelog, maxChangelog)
+	if isRest(text) {
+		text = fromRest(text)
 	}
-	fence := ""
-	for i := 0; i < len(lines); i++ {
-		line := lines[i]
-		if m := fenceLine.FindStringSubmatch(line); m != nil {
-			switch {
-			case fence == "":
-				fence = m[1]
-			case strings.HasPrefix(m[1], fence) && strings.TrimSpace(m[2]) == "":
-				fence = ""
-			}
-		}
-		if fence != "" {
-			body = append(body, line)
+	sections := markdownSections(text)
+	if !slices.ContainsFunc(sections, func(s section) bool { return !s.heading.unreleased }) {
+		sections = plainSections(text)
+	}
+	sections = dropNested(text, sections)
+	defs := linkDefinitions(text)
+	tags := tagger(sections)
+	var out []Release
+	for _, s := range sections {
+		if s.heading.unreleased {
 			continue
 		}
-		h := headingAt(lines, i)
-		if h.level == 0 && plainVersion.MatchString(line) && (i == 0 || strings.TrimSpace(lines[i-1]) == "" || level == 9) {
-			h = headingLine{9, plainHeading(strings.TrimRight(line, ": ")), 1}
+		body := strings.TrimSpace(text[s.body:s.end])
+		h := s.heading
+		r := Release{Tag: tags(h), Name: h.title, Published: h.published, Prerelease: h.tag.Prerelease(), URL: s.url}
+		if r.URL == "" {
+			r.URL = webURL(defs.target(h.tag.Raw))
 		}
-		if h.level > 0 && (level == 0 || h.level <= level) {
-			if r := readHeading(h.text); r != nil {
-				flush()
-				level, open = h.level, !r.unreleased
-				if open {
-					out = append(out, Release{Tag: r.tag.Raw, Name: r.title, Published: r.published, Prerelease: r.tag.Prerelease()})
-				}
-				i += h.lines - 1
-				continue
-			} else if h.level < level {
-				flush()
-				open = false
-			}
+		r.Body = defs.complete(body)
+		out = append(out, r)
+	}
+	// A title over the whole file ("# NetBox v3.0") or a group ("## 2.x") has no notes of its own.
+	return slices.DeleteFunc(out, func(r Release) bool {
+		return r.Body == "" && slices.ContainsFunc(out, func(o Release) bool { return o.Body != "" && under(r.Tag, o.Tag) })
+	})
+}
+
+// section is a release's part of a changelog.
+type section struct {
+	heading *releaseHeading
+	level   int    // of the heading; 0 in plain text
+	url     string // that the heading links to
+	start   int    // byte where the heading's line begins
+	body    int    // byte after the heading
+	end     int    // byte where the next section begins
+}
+
+// markdownSections finds the headings of releases at the top level of a Markdown document.
+func markdownSections(text string) []section {
+	source := []byte(text)
+	var out []section
+	doc := parseBlocks(source)
+	for n := doc.FirstChild(); n != nil; n = n.NextSibling() {
+		h, ok := n.(*ast.Heading)
+		if !ok || h.Lines().Len() == 0 {
+			continue
 		}
-		if open {
-			body = append(body, line)
+		first, last := h.Lines().At(0), h.Lines().At(h.Lines().Len()-1)
+		raw := text[first.Start:last.Stop]
+		if !strings.ContainsAny(raw, "0123456789") && !strings.ContainsAny(raw, "nNuUmMdDfFtThH") {
+			continue
+		}
+		plain, link := inlineText(raw)
+		read := readHeading(plain)
+		if read == nil {
+			continue
+		}
+		start := strings.LastIndexByte(text[:first.Start], '\n') + 1
+		body := lineEnd(text, last.Start)
+		if !strings.HasPrefix(strings.TrimLeft(text[start:], " "), "#") {
+			body = lineEnd(text, body) // the underline of a Setext heading
+		}
+		out = append(out, section{heading: read, level: h.Level, url: webURL(link), start: start, body: body, end: len(text)})
+		if len(out) > 1 {
+			out[len(out)-2].end = start
 		}
 	}
-	flush()
 	return out
+}
+
+// lineEnd is the byte after the line that holds byte i.
+func lineEnd(text string, i int) int {
+	if n := strings.IndexByte(text[min(i, len(text)):], '\n'); n >= 0 {
+		return i + n + 1
+	}
+	return len(text)
+}
+
+// dropNested joins to its release what only looks like another one: a heading
+// below the release's own level that names another thing ("### Plugin 8.1"
+// inside "## 2.0") or an older version. A version of the release's own line
+// ("### 2.0.1" inside "## 2.0") stays.
+func dropNested(text string, sections []section) []section {
+	var out []section
+	for _, s := range sections {
+		if len(out) > 0 {
+			last := &out[len(out)-1]
+			own := strings.TrimSpace(text[last.body:last.end])
+			if s.level > last.level && !last.heading.unreleased && own != "" && (s.heading.unreleased ||
+				!under(last.heading.tag.Raw, s.heading.tag.Raw) && s.heading.project != last.heading.project ||
+				!under(last.heading.tag.Raw, s.heading.tag.Raw) && s.level > last.level+1) {
+				last.end = s.end
+				continue
+			}
+			if s.level > last.level && last.heading.unreleased && s.heading.unreleased {
+				last.end = s.end
+				continue
+			}
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// tagger returns how a section's tag is written: as upstream did, with the
+// project before it where the file keeps several projects.
+func tagger(sections []section) func(*releaseHeading) string {
+	count := map[string]int{}
+	for _, s := range sections {
+		if !s.heading.unreleased {
+			count[s.heading.project]++
+		}
+	}
+	several := 0
+	for _, n := range count {
+		if n >= 3 {
+			several++
+		}
+	}
+	return func(h *releaseHeading) string {
+		if several < 2 || h.project == "" || count[h.project] < 3 || h.tag.Component() != "" {
+			return h.tag.Raw
+		}
+		slug := strings.Map(func(r rune) rune {
+			if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+				return r
+			}
+			return '-'
+		}, h.project)
+		return strings.Trim(slug, "-0123456789") + "/" + h.tag.Raw
+	}
+}
+
+// webURL returns the address if it is one of the web, else "".
+func webURL(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || len(s) > 2000 {
+		return ""
+	}
+	return s
 }
