@@ -95,7 +95,7 @@ func withoutComments(s string) string {
 }
 
 func safeLine(line string) string {
-	if m := atxHeading.FindStringSubmatch(line); m != nil {
+	if m := headingLineForm.FindStringSubmatch(line); m != nil {
 		line = "**" + strings.ReplaceAll(m[2], "**", "") + "**"
 	}
 	if m := underline.FindStringSubmatch(line); m != nil && len(strings.TrimSpace(line)) > 1 {

@@ -66,8 +66,8 @@ func TestBetween(t *testing.T) {
 		from, to, component string
 		want                []string
 	}{
-		{"from is out, to is in, oldest first", all, "1.0.0", "1.10.0", "", []string{"v1.2.0", "v1.10.0"}},
-		{"a pre-release only towards one", all, "1.2.0", "1.3.0-rc.2", "", []string{"v1.3.0-rc.1"}},
+		{"from is out, to is in, oldest first", all, "1.0.0", "1.10.0", "", []string{"v1.2.0", "v1.3.0-rc.1", "v1.10.0"}},
+		{"towards a pre-release", all, "1.2.0", "1.3.0-rc.2", "", []string{"v1.3.0-rc.1"}},
 		{"suffixes of the pin do not count", all, "1.0.0-alpine", "1.2.0-alpine", "", []string{"v1.2.0"}},
 		{"a component", mono, "1.0", "1.3", "server", []string{"server/v1.1", "server/v1.2"}},
 		{"nothing", all, "2.0.0", "2.1.0", "", nil},
