@@ -63,7 +63,7 @@ func bound(s string, limit int) (string, bool) {
 // cutAt is the last place at or before n where the line may be cut: after a
 // space if there is one near, never within a character.
 func cutAt(line string, n int) int {
-	n = min(n, len(line))
+	n = max(0, min(n, len(line)))
 	if i := strings.LastIndexByte(line[:n], ' '); i > n/2 {
 		return i + 1
 	}

@@ -43,6 +43,16 @@ func TestSplit(t *testing.T) {
 	}
 }
 
+func TestSplitReadsParagraphsOfAnyLength(t *testing.T) {
+	for n := 1; n < 5000; n += 7 {
+		long := strings.Repeat("é", n) + "\n" + strings.Repeat("a ", 2048-n/8) + "\n" + strings.Repeat("b", 9000)
+		got := notes.Split("## 1.1.0\n" + long + "\n## 1.0.0\n- b\n")
+		if len(got) != 2 {
+			t.Fatalf("%d characters: %d releases, want 2", n, len(got))
+		}
+	}
+}
+
 func TestSplitKeepsDates(t *testing.T) {
 	got := notes.Split("## [1.1.0] - 2024-02-01\n- a\n")
 	if len(got) != 1 || !got[0].Published.Equal(time.Date(2024, 2, 1, 0, 0, 0, 0, time.UTC)) {
