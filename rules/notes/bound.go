@@ -47,6 +47,11 @@ func bound(s string, limit int) (string, bool) {
 		if strings.TrimSpace(line) == "" {
 			block = 0
 		}
+		if block+len(line) > maxBlock && len(line) <= maxBlock {
+			// A line that fits goes on whole: it may be a heading.
+			b.WriteByte('\n')
+			block = 0
+		}
 		for block+len(line) > maxBlock {
 			n := cutAt(line, maxBlock-block)
 			b.WriteString(line[:n])
