@@ -75,11 +75,12 @@ func signals(in Input) []string {
 	return out
 }
 
-// withoutNotes says which versions have no notes. A release with an empty body has none.
+// withoutNotes says which versions have no notes. A release with an empty body
+// has none; a release candidate need not, since the release repeats it.
 func withoutNotes(in Input) []string {
 	missing := slices.Clone(in.Missing)
 	for _, r := range in.Releases {
-		if strings.TrimSpace(r.Body) == "" && !slices.Contains(missing, r.Tag) {
+		if strings.TrimSpace(r.Body) == "" && !candidate(r) && !slices.Contains(missing, r.Tag) {
 			missing = append(missing, r.Tag)
 		}
 	}
@@ -92,6 +93,11 @@ func withoutNotes(in Input) []string {
 		return []string{fmt.Sprintf("no release notes for %s itself", in.To)}
 	}
 	return nil
+}
+
+func candidate(r notes.Release) bool {
+	t, err := version.Parse(r.Tag)
+	return r.Prerelease || err == nil && t.Prerelease()
 }
 
 func hasNotes(in Input) bool {
