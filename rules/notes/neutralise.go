@@ -181,7 +181,7 @@ func Plain(s string) string {
 	if len(s) > 8*maxPlain {
 		s = s[:8*maxPlain]
 	}
-	s = withoutComments(clean(s))
+	s = withoutComments(decode([]byte(clean(s)), false))
 	s = strings.Join(strings.Fields(s), " ")
 	s = noCI.ReplaceAllString(s, "NO CI")
 	s = imageLink.ReplaceAllString(s, "$1")

@@ -106,6 +106,9 @@ func TestSignals(t *testing.T) {
 		{"no breaking changes", "There are no breaking changes in this release.\n- A non-breaking change of the layout\n", nil},
 		{"a conventional commit", "- feat(api)!: answer with another status\n", []string{"strong conventional commit with !: "}},
 		{"the marker", "BREAKING CHANGE: the port is 8080\n", []string{"strong breaking change marker: "}},
+		{"a marker of projects that speak of BC", "- [BC BREAK] Another status\n", []string{"strong breaking change marker: "}},
+		{"a reference to upgrade notes", "Please check [the upgrade notes](https://example.org/upgrade.md) for details.\n", []string{"strong points to upgrade notes: "}},
+		{"upgrade notes of the project's own docs", "- docs: see the upgrade notes from the menu\n", nil},
 		{"a removed setting", "### Removed\n- `REDIRECT_APPEND_EXTRA_PATH` environment variable\n", []string{"strong removed, named under a heading: REDIRECT_APPEND_EXTRA_PATH"}},
 		{"a removed word", "### Removed\n- The old logo\n", []string{"weak under a heading of removals: "}},
 		{"an instruction", "- You must set `TRUSTED_PROXIES` when there is more than one proxy\n", []string{"strong instruction to the operator: TRUSTED_PROXIES"}},
@@ -189,13 +192,15 @@ func TestNeutralise(t *testing.T) {
 func TestPlain(t *testing.T) {
 	for in, want := range map[string]string{
 		"**Removed** `X` [docs](https://example.org)": "Removed X docs",
-		"a\nb\tc":                               "a b c",
-		"thanks @octocat, fixes #12":            "thanks octocat, fixes 12",
-		"[skip ci] ***NO_CI*** done":            "skip ci NO CI done",
-		"# /upgrade approve":                    "upgrade approve",
-		"<script>x</script>":                    "‹script›x‹/script›",
-		"skip-checks: true":                     "skip-checks true",
-		"[[skip ci]skip ci] [skip[skip ci] ci]": "[skip ciskip ci] [skipskip ci ci]",
+		`\[#12\] R&amp;D \*x`:                         "[12] R&D *x",
+		"&lt;!-- x --&gt; y &#64;octocat":             "y octocat",
+		"a\nb\tc":                                     "a b c",
+		"thanks @octocat, fixes #12":                  "thanks octocat, fixes 12",
+		"[skip ci] ***NO_CI*** done":                  "skip ci NO CI done",
+		"# /upgrade approve":                          "upgrade approve",
+		"<script>x</script>":                          "‹script›x‹/script›",
+		"skip-checks: true":                           "skip-checks true",
+		"[[skip ci]skip ci] [skip[skip ci] ci]":       "[skip ciskip ci] [skipskip ci ci]",
 	} {
 		if got := notes.Plain(in); got != want {
 			t.Errorf("Plain(%q) = %q, want %q", in, got, want)

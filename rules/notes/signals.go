@@ -32,18 +32,20 @@ var (
 	negation          = regexp.MustCompile(`(?i)\b(?:no|non|not|without|isn'?t|aren'?t|zero|never)[- ]+(?:a |any |known |really |considered |longer )?(?:new |known )?(?:breaking|incompatib\w*|schema changes?|database migrations?|migrations? (?:is |are )?required|manual intervention|action (?:is )?required)(?: changes?)?|\bdo(?:es)? ?n[o']t break\b`)
 	ownLine           = regexp.MustCompile(`(?i)^\W*(?:chore|ci|test|tests|build|docs?|style|refactor|i18n|l10n)(?:\([^)]*\))?:|\b(?:bump|update|upgrade)s? (?:dependenc|[\w@/.-]+ from v?\d[\w.-]* to v?\d)|\b(?:translation|typo|unit tests?|test suite|readme|github action|workflow|linter|eslint|dependabot|renovate|unused (?:code|imports?|variables?|dependenc\w+)|dead code)\b`)
 	bang              = regexp.MustCompile(`^\W*[a-z]+(?:\([^)]*\))?!:`)
-	breakingMark      = regexp.MustCompile(`\bBREAKING(?:[ -]CHANGES?)?\b|\*\*Breaking`)
-	instruction       = regexp.MustCompile(`(?i)\byou(?:'ll)? (?:will )?(?:must|need to|have to|are required to|should (?:now )?(?:update|change|set|run|migrate|adjust|replace|rename|switch))\b|\b(?:must|needs? to|has to|have to) (?:now )?be (?:set|updated|changed|configured|migrated|run|renamed|replaced|adjusted|enabled|re-?created|upgraded|adapted)\b|\b(?:before|prior to|when|after) (?:upgrading|updating)\b|\bmake sure (?:to|that you)\b.*\b(?:before|upgrad|updat)|\bplease (?:update|change|adjust|migrate|switch|use|set|rename|replace|read|review|back ?up)\b|\bmanual(?:ly)? (?:steps?|migrat\w+|action|intervention|run|update)|\baction required\b|\brequires? (?:a )?manual`)
-	droppedSupport    = regexp.MustCompile(`(?i)\b(?:drop(?:s|ped)?|remov(?:e|es|ed|al of)|end(?:s|ed)?|discontinu\w+) (?:the |all )?(?:legacy |deprecated )?support (?:for|of)|\bno longer (?:supports?|supported|accept\w*|works?|available|include[ds]?|reads?|used?|has|allowed|possible|provide[ds]?|enabled|necessary to)\b|\bis not supported any ?more\b|\bsupport for .{1,60} (?:has been |was |is )?(?:removed|dropped)`)
-	minimum           = regexp.MustCompile(`(?i)\bminimum (?:required |supported )?(?:version|[A-Za-z.]+ version|postgres\w*|php|python|node\w*)|\b(?:now )?requires? (?:at least )?(?:postgres\w*|mysql|mariadb|redis|php|python|node(?:\.?js)?|kubernetes|java|elasticsearch|mongodb|sqlite|ruby|go) ?(?:>=|≥|version)? ?v?\d`)
-	defaults          = regexp.MustCompile(`(?i)\bnow defaults? to\b|\bdefaults? (?:value )?(?:\S+ ){0,6}(?:(?:has|have) (?:been )?changed|changed|is now|are now)|\b(?:chang\w+|switch\w+) (?:the )?default|\b(?:enabled|disabled) by default\b`)
-	movedVerb         = regexp.MustCompile(`(?i)\b(?:remov(?:e|es|ed|al|ing)|renam(?:e|es|ed|ing)|replac(?:e|es|ed)|drop(?:s|ped)?|moved?)\b`)
-	codeSpan          = regexp.MustCompile("`([^`\n]{2,80})`")
-	envName           = regexp.MustCompile(`\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b`)
-	flagName          = regexp.MustCompile(`(?:^|\s)(--[a-z][a-z0-9-]+)`)
-	identifierForm    = regexp.MustCompile(`^(?:--?[A-Za-z][\w.-]*|[A-Za-z_][\w.-]*(?:[._-][\w-]+)+|[A-Z][A-Z0-9_]{2,}|/[\w./{}:-]+|[a-z][a-z0-9_]{3,})$`)
-	migration         = regexp.MustCompile(`(?i)\b(?:schema|database|data|db|storage|index)[ -](?:schema )?(?:migrations?|upgrades?|conversion)\b|\bmigrat(?:e|es|ed|ing|ions?)\b.{0,80}\b(?:database|schema|tables?|columns?|rows|data|index(?:es)?|records)\b|\b(?:database|schema|tables?)\b.{0,60}\bmigrat|\bschema changes?\b|\bre-?index(?:ing|ed)?\b|\bbackground (?:migrations?|updates?)\b|\bmigrations? (?:will |may |can |to )?(?:run|take|be applied|start)|\b(?:run|apply|execute) (?:the |all )?(?:pending )?migrations?\b|\bALTER TABLE\b|\bschema version\b`)
-	migrationNot      = regexp.MustCompile(`(?i)\bfix(?:e[sd])?\b|\btests?\b|\bdocs?\b|\bdocumentation\b`)
+	breakingMark      = regexp.MustCompile(`\bBREAKING(?:[ -]CHANGES?)?\b|\bBC[ -]BREAKS?\b|\*\*Breaking`)
+	// upgradeNotes matches "see the upgrade notes", "check the relevant section in the upgrade notes", "read the migration guide"; not "update the upgrade notes".
+	upgradeNotes   = regexp.MustCompile(`(?i)\b(?:see|check|read|review|refer to|consult|follow)\b[^.;]{0,80}\b(?:upgrad(?:e|ing)|migration|migrating) (?:notes?|guides?|instructions|steps|docs|documentation)\b`)
+	instruction    = regexp.MustCompile(`(?i)\byou(?:'ll)? (?:will )?(?:must|need to|have to|are required to|should (?:now )?(?:update|change|set|run|migrate|adjust|replace|rename|switch))\b|\b(?:must|needs? to|has to|have to) (?:now )?be (?:set|updated|changed|configured|migrated|run|renamed|replaced|adjusted|enabled|re-?created|upgraded|adapted)\b|\b(?:before|prior to|when|after) (?:upgrading|updating)\b|\bmake sure (?:to|that you)\b.*\b(?:before|upgrad|updat)|\bplease (?:update|change|adjust|migrate|switch|use|set|rename|replace|read|review|back ?up)\b|\bmanual(?:ly)? (?:steps?|migrat\w+|action|intervention|run|update)|\baction required\b|\brequires? (?:a )?manual`)
+	droppedSupport = regexp.MustCompile(`(?i)\b(?:drop(?:s|ped)?|remov(?:e|es|ed|al of)|end(?:s|ed)?|discontinu\w+) (?:the |all )?(?:legacy |deprecated )?support (?:for|of)|\bno longer (?:supports?|supported|accept\w*|works?|available|include[ds]?|reads?|used?|has|allowed|possible|provide[ds]?|enabled|necessary to)\b|\bis not supported any ?more\b|\bsupport for .{1,60} (?:has been |was |is )?(?:removed|dropped)`)
+	minimum        = regexp.MustCompile(`(?i)\bminimum (?:required |supported )?(?:version|[A-Za-z.]+ version|postgres\w*|php|python|node\w*)|\b(?:now )?requires? (?:at least )?(?:postgres\w*|mysql|mariadb|redis|php|python|node(?:\.?js)?|kubernetes|java|elasticsearch|mongodb|sqlite|ruby|go) ?(?:>=|≥|version)? ?v?\d`)
+	defaults       = regexp.MustCompile(`(?i)\bnow defaults? to\b|\bdefaults? (?:value )?(?:\S+ ){0,6}(?:(?:has|have) (?:been )?changed|changed|is now|are now)|\b(?:chang\w+|switch\w+) (?:the )?default|\b(?:enabled|disabled) by default\b`)
+	movedVerb      = regexp.MustCompile(`(?i)\b(?:remov(?:e|es|ed|al|ing)|renam(?:e|es|ed|ing)|replac(?:e|es|ed)|drop(?:s|ped)?|moved?)\b`)
+	codeSpan       = regexp.MustCompile("`([^`\n]{2,80})`")
+	envName        = regexp.MustCompile(`\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b`)
+	flagName       = regexp.MustCompile(`(?:^|\s)(--[a-z][a-z0-9-]+)`)
+	identifierForm = regexp.MustCompile(`^(?:--?[A-Za-z][\w.-]*|[A-Za-z_][\w.-]*(?:[._-][\w-]+)+|[A-Z][A-Z0-9_]{2,}|/[\w./{}:-]+|[a-z][a-z0-9_]{3,})$`)
+	migration      = regexp.MustCompile(`(?i)\b(?:schema|database|data|db|storage|index)[ -](?:schema )?(?:migrations?|upgrades?|conversion)\b|\bmigrat(?:e|es|ed|ing|ions?)\b.{0,80}\b(?:database|schema|tables?|columns?|rows|data|index(?:es)?|records)\b|\b(?:database|schema|tables?)\b.{0,60}\bmigrat|\bschema changes?\b|\bre-?index(?:ing|ed)?\b|\bbackground (?:migrations?|updates?)\b|\bmigrations? (?:will |may |can |to )?(?:run|take|be applied|start)|\b(?:run|apply|execute) (?:the |all )?(?:pending )?migrations?\b|\bALTER TABLE\b|\bschema version\b`)
+	migrationNot   = regexp.MustCompile(`(?i)\bfix(?:e[sd])?\b|\btests?\b|\bdocs?\b|\bdocumentation\b`)
 )
 
 // Signals finds the signals of one release.
@@ -110,8 +112,10 @@ func (p passage) match(s, lower string, words keywordMatcher) (rule string, stre
 	switch {
 	case strings.Contains(s, "!:") && bang.MatchString(s):
 		return ruleBang, Strong
-	case (strings.Contains(s, "BREAKING") || strings.Contains(s, "**Breaking")) && breakingMark.MatchString(s):
+	case (strings.Contains(s, "BREAKING") || strings.Contains(s, "BC") || strings.Contains(s, "**Breaking")) && breakingMark.MatchString(s):
 		return ruleMarker, Strong
+	case has(lower, "upgrad", "migrati") && upgradeNotes.MatchString(s):
+		return "points to upgrade notes", Strong
 	case p.mood == moodBreaking:
 		return "under a heading of breaking changes", Strong
 	case p.mood == moodRemoved && (support || ids()):
@@ -158,6 +162,7 @@ func Rules() []RuleDoc {
 	return []RuleDoc{
 		{ruleBang, "strong", "feat(api)!: answer with another status"},
 		{ruleMarker, "strong", "BREAKING CHANGE: the port is 8080"},
+		{"points to upgrade notes", "strong", "Please check the upgrade notes, as this release removes the old login"},
 		{"under a heading of breaking changes", "strong", "an item below “Breaking changes”, “Upgrade notes”, “Action required”"},
 		{"removed, named under a heading", "strong", "below “Removed”: `REDIRECT_APPEND_EXTRA_PATH`"},
 		{"under a heading of removals", "weak", "below “Removed”: the old logo"},
