@@ -22,11 +22,9 @@ const (
 
 // bound makes text fit for the Markdown parser: valid UTF-8 with "\n" line ends
 // and no control characters, no more than limit bytes, and nested and
-// continued no further than the limits above. It reports whether it cut.
-func bound(s string, limit int) (string, bool) {
-	cut := false
+// continued no further than the limits above.
+func bound(s string, limit int) string {
 	if len(s) > limit {
-		cut = true
 		s = s[:limit]
 		if i := strings.LastIndexByte(s, '\n'); i > limit/2 {
 			s = s[:i+1]
@@ -62,7 +60,7 @@ func bound(s string, limit int) (string, bool) {
 		b.WriteByte('\n')
 		block += len(line) + 1
 	}
-	return b.String(), cut
+	return b.String()
 }
 
 // cutAt is the last place at or before n where the line may be cut: after a

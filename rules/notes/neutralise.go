@@ -41,7 +41,7 @@ const maxSafe = 130_000
 // Neutralise makes upstream Markdown safe to show in a pull request body: no mentions, no issue references or closing keywords
 // that GitHub would act on, no HTML comments, no raw HTML, no images, no bidirectional controls; links kept. It never fails.
 func Neutralise(markdown string) string {
-	text, _ := bound(markdown, maxSafe)
+	text := bound(markdown, maxSafe)
 	text = withoutComments(text)
 	var out []string
 	fence := ""
@@ -76,15 +76,23 @@ func withoutComments(s string) string {
 		return s
 	}
 	var b strings.Builder
-	for {
-		i := strings.Index(s, "<!--")
+	end := -1 // of the next comment's end, looked for once: many openings must not cost a search each
+	for at := 0; ; {
+		i := strings.Index(s[at:], "<!--")
 		if i < 0 {
+			s = s[at:]
 			break
 		}
-		b.WriteString(s[:i])
-		s = s[i+4:]
-		if j := strings.Index(s, "-->"); j >= 0 && j < 20_000 {
-			s = s[j+3:]
+		b.WriteString(s[at : at+i])
+		at += i + 4
+		if end < at {
+			end = len(s)
+			if j := strings.Index(s[at:], "-->"); j >= 0 {
+				end = at + j
+			}
+		}
+		if end < len(s) && end-at < 20_000 {
+			at = end + 3
 		}
 	}
 	b.WriteString(s)

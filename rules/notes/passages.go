@@ -12,7 +12,7 @@ type passage struct {
 
 // passages reads notes into items and paragraphs.
 func passages(body string) []passage {
-	text, _ := bound(body, maxNotes)
+	text := bound(body, maxNotes)
 	text = withoutComments(text)
 	lines := strings.Split(text, "\n")
 	var out []passage

@@ -20,7 +20,7 @@ const maxChangelog = 64 << 20
 // projects ("ntfy server v2.8.0", "ntfy iOS app v1.3"), the tags get the
 // project as prefix: "ntfy-ios-app/v1.3". See SPEC section 6.
 func Split(changelog string) []Release {
-	text, _ := bound(changelog, maxChangelog)
+	text := bound(changelog, maxChangelog)
 	if isRest(text) {
 		text = fromRest(text)
 	}
