@@ -59,7 +59,7 @@ func Neutralise(markdown string) string {
 			}
 		}
 		if fence != "" {
-			out = append(out, strings.ReplaceAll(slash.ReplaceAllString(line, "$1\\/$2"), "```", "'''"))
+			out = append(out, safeCode(strings.ReplaceAll(slash.ReplaceAllString(line, "$1\\/$2"), "```", "'''")))
 			continue
 		}
 		out = append(out, safeLine(line))
@@ -130,11 +130,19 @@ func safeLine(line string) string {
 			line = rest
 			continue
 		}
-		b.WriteString(ticks + rest[:j] + ticks)
+		b.WriteString(ticks + safeCode(rest[:j]) + ticks)
 		line = rest[j+n:]
 	}
 	b.WriteString(safeText(line))
 	return b.String()
+}
+
+// safeCode breaks in code what CI systems look for in a commit message, which
+// a merge may take from the pull request's text. References show nothing there.
+func safeCode(s string) string {
+	s = skipCI.ReplaceAllString(s, "($1$2$3)")
+	s = noCI.ReplaceAllString(s, "NO CI")
+	return skipChecks.ReplaceAllString(s, "$1 $2")
 }
 
 // closing finds a run of exactly these backticks.

@@ -2,6 +2,8 @@ package notes_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -179,6 +181,7 @@ func TestNeutralise(t *testing.T) {
 		{"a longer fence is one of three", "~~~~\n```\n~~~~", "```\n'''\n```"},
 		{"characters that reorder text go", "a\u202eb\u200bc", "abc"},
 		{"a command is none", "/upgrade approve", "\\/upgrade approve"},
+		{"words that stop CI are broken in code too", "`[skip ci]`\n```\n[ci skip]\n***NO_CI***\n```", "`(skip ci)`\n```\n(ci skip)\nNO CI\n```"},
 		{"words that stop CI are broken", "[skip ci]", "[skip&#8203; ci]"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -322,5 +325,17 @@ func BenchmarkNeutralise(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	for b.Loop() {
 		notes.Neutralise(body)
+	}
+}
+
+func TestRulesInDocsAreCurrent(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "risk.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range notes.Rules() {
+		if !strings.Contains(string(doc), "| "+r.Name+" |") {
+			t.Errorf("docs/risk.md does not explain the rule %q", r.Name)
+		}
 	}
 }
