@@ -46,7 +46,7 @@ func (w *walker) reference(v *value) pin.Pin {
 	s := v.flatten()
 	name, tag, digest := split(s)
 	if why := v.firstUnknown(0, name); why != nil {
-		// The tag may be known all the same; whose it is is not.
+		// The tag may be known all the same; it is not known whose.
 		p.Reason, p.Detail = why.reason, "the image's name is "+string(why.reason)+": "+why.detail
 		return p
 	}

@@ -35,7 +35,7 @@ that belay does not follow, why.`,
 		Args: noArgs,
 		RunE: f.run,
 	}
-	f.repository.flags(c)
+	f.flags(c)
 	c.Flags().StringVar(&f.format, "format", "text", "text or json")
 	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
