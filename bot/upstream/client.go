@@ -146,18 +146,29 @@ func ask(err error) error {
 // from the cache where it is there.
 func remembered[T any](c *Client, key string, f func() (T, error)) (T, error) {
 	var v T
-	sum := sha256.Sum256([]byte(key))
-	name := filepath.Join(c.opts.CacheDir, hex.EncodeToString(sum[:])+".fact.json")
 	if c.opts.CacheDir != "" {
-		if data, err := os.ReadFile(name); err == nil && json.Unmarshal(data, &v) == nil {
+		if data, err := os.ReadFile(c.fact(key)); err == nil && json.Unmarshal(data, &v) == nil {
 			return v, nil
 		}
 	}
 	v, err := f()
-	if err == nil && c.opts.CacheDir != "" {
-		if data, err := json.Marshal(v); err == nil {
-			writeFile(name, data)
-		}
+	if err == nil {
+		c.keep(key, v)
 	}
 	return v, err
+}
+
+// keep writes what was found out to the cache, where there is one.
+func (c *Client) keep(key string, v any) {
+	if c.opts.CacheDir == "" {
+		return
+	}
+	if data, err := json.Marshal(v); err == nil {
+		writeFile(c.fact(key), data)
+	}
+}
+
+func (c *Client) fact(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return filepath.Join(c.opts.CacheDir, hex.EncodeToString(sum[:])+".fact.json")
 }

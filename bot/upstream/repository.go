@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -92,11 +93,17 @@ func (c *Client) onGitHub(address string) (string, bool) {
 		return "", false
 	}
 	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
-	if len(parts) < 2 || parts[0] == "" || parts[1] == "" || parts[0] == "orgs" || parts[0] == "users" {
+	if len(parts) < 2 || parts[0] == "orgs" || parts[0] == "users" {
 		return "", false
 	}
-	return parts[0] + "/" + strings.TrimSuffix(parts[1], ".git"), true
+	repo := parts[0] + "/" + strings.TrimSuffix(parts[1], ".git")
+	return repo, repositoryForm.MatchString(repo)
 }
+
+// repositoryForm is what GitHub lets a repository be called: a label is written
+// by a stranger, and "acme/.." or "acme/app?per_page=1" would ask the API for
+// something else. Matches acme/app, acme/.github, acme-2/my_app.js.
+var repositoryForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*/(?:[A-Za-z0-9_-]|\.[A-Za-z0-9_-]|\.\.[A-Za-z0-9._-])[A-Za-z0-9._-]*$`)
 
 // label reads the source label of an image at a tag.
 func (c *Client) label(ctx context.Context, ref image.Ref, tag string) (string, error) {

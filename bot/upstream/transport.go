@@ -51,6 +51,18 @@ type entry struct {
 // could be a secret.
 var kept = []string{"Etag", "Last-Modified", "Content-Type", "Link", "Docker-Content-Digest"}
 
+// moved reports whether an answer leads elsewhere by an address that may be
+// kept, so that a renamed repository is found offline too. Addresses with a
+// query may be signed, and are secrets.
+func moved(resp *http.Response) bool {
+	switch resp.StatusCode {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		to, err := resp.Location()
+		return err == nil && to.RawQuery == "" && to.User == nil
+	}
+	return false
+}
+
 // RoundTrip answers one request.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	key := t.key(req)
@@ -162,7 +174,10 @@ func (t *transport) finish(req *http.Request, resp *http.Response, key string, o
 			e.Header[h] = v
 		}
 	}
-	if key != "" && (resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusNotFound && req.URL.Host == t.apiHost) {
+	if moved(resp) {
+		e.Header.Set("Location", resp.Header.Get("Location"))
+	}
+	if key != "" && (moved(resp) || resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusNotFound && req.URL.Host == t.apiHost) {
 		t.store(key, e)
 	}
 	// go-github would refuse to ask again by itself; waiting is done here.
