@@ -257,6 +257,10 @@ func (w *walker) valuesObject(v *value, key string, u use, depth int) {
 		if slices.Contains(taken, f.key) {
 			continue
 		}
+		if whole, ok := f.val.known(); ok && isImageKey(key) && !isImageKey(f.key) && strings.Contains(whole, "/") && image.Plausible(whole) {
+			w.imageString(f.key, f.val, u) // image.repositoryAndTag and the like
+			continue
+		}
 		if isImageKey(f.key) && (f.val.kind == kindString || f.val.kind == kindChoice || f.val.kind == kindUnknown && f.key == "image") {
 			if tag := sibling(v, f.key); tag != nil {
 				w.located(pairPin{name: f.val, tag: tag}, u)

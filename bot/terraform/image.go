@@ -220,6 +220,8 @@ func (w *walker) add(p pin.Pin, u use, ignored bool) {
 	switch {
 	case u.outside:
 		p.Reason, p.Detail = pin.OutsideRoots, "directory "+u.directory
+	case u.disabled:
+		p.Reason, p.Detail = pin.Disabled, "count is 0"
 	case u.marks.disabled:
 		p.Reason = pin.OptedOutDiun
 	case optedOut(f, p.Use.Line), p.Span.Path != "" && optedOut(w.repo.files[p.Span.Path], p.Span.Line):

@@ -18,6 +18,7 @@ type instance struct {
 	parent     *instance
 	call       *hclsyntax.Block  // the module block; nil for a root
 	scope      *scope            // of the call: where arguments are evaluated
+	disabled   bool              // the call\'s count, or that of one above it, is 0
 	address    string            // "module.a.module.b", "" for a root
 	root       string            // directory that path.root stands for
 	home       string            // directory that the instance belongs to: its module's, or that of its terragrunt.hcl
@@ -206,7 +207,7 @@ func (i *instance) make(call *hclsyntax.Block) []*instance {
 	for _, e := range i.top().elements(call.Body) {
 		child := newInstance(i.repo, mod)
 		child.parent, child.call, child.root, child.address = i, call, i.root, address+e.index
-		child.scope = e.scope
+		child.scope, child.disabled = e.scope, i.disabled || e.disabled
 		out = append(out, child)
 	}
 	return out
@@ -246,8 +247,9 @@ func localSource(dir, src string) (string, bool) {
 
 // element is one repetition of a block: the whole block when it is not repeated.
 type element struct {
-	scope *scope
-	index string // `["web"]`, "[0]", ""
+	scope    *scope
+	index    string // `["web"]`, "[0]", ""
+	disabled bool   // count is 0
 }
 
 // elements are the repetitions that count and for_each of a block make.
@@ -258,7 +260,8 @@ func (s *scope) elements(body *hclsyntax.Body) []element {
 	if attr := body.Attributes["count"]; attr != nil {
 		n, ok := s.eval(attr.Expr).known()
 		if ok && n == "0" {
-			return nil
+			off := s.with(map[string]*value{"count": object(field{"index", text("0")})})
+			return []element{{scope: off, disabled: true}}
 		}
 		count := 1
 		if _, err := fmt.Sscanf(n, "%d", &count); err != nil || count < 1 || !ok {
@@ -266,7 +269,7 @@ func (s *scope) elements(body *hclsyntax.Body) []element {
 		}
 		var out []element
 		for k := range min(count, maxInstances) {
-			out = append(out, element{s.with(map[string]*value{"count": object(field{"index", text(fmt.Sprint(k))})}), fmt.Sprintf("[%d]", k)})
+			out = append(out, element{s.with(map[string]*value{"count": object(field{"index", text(fmt.Sprint(k))})}), fmt.Sprintf("[%d]", k), false})
 		}
 		return out
 	}
@@ -279,7 +282,7 @@ func (s *scope) repeat(over *value, name string) []element {
 	var out []element
 	add := func(key, val *value) {
 		k, _ := key.known()
-		out = append(out, element{s.with(map[string]*value{name: object(field{"key", key}, field{"value", val})}), fmt.Sprintf("[%q]", k)})
+		out = append(out, element{s.with(map[string]*value{name: object(field{"key", key}, field{"value", val})}), fmt.Sprintf("[%q]", k), false})
 	}
 	switch over.kind {
 	case kindObject:
@@ -294,7 +297,7 @@ func (s *scope) repeat(over *value, name string) []element {
 		over.each(func(v *value) { out = append(out, s.repeat(v, name)...) })
 	case kindNull:
 	case kindUnknown, kindString:
-		out = append(out, element{s.with(map[string]*value{name: object(field{"key", over}, field{"value", over})}), "[*]"})
+		out = append(out, element{s.with(map[string]*value{name: object(field{"key", over}, field{"value", over})}), "[*]", false})
 	}
 	return out[:min(len(out), maxInstances)]
 }

@@ -99,6 +99,8 @@ var shapes = []struct {
 		pins: []string{"web: chart app 1.0.0 | chart | web/main.tf:5", "web: acme/web v3.0.0 | values | web/main.tf:9"}},
 	{name: "a set block for the chart's own image", files: "-- web/main.tf --\n" + helm("  version = \"1.0.0\"\n  set {\n    name = \"image.tag\"\n    value = \"v3.0.0\"\n  }"),
 		pins: []string{"web: chart app 1.0.0 | chart | web/main.tf:5", "web: image of chart app v3.0.0 | values | web/main.tf:8"}},
+	{name: "a whole reference below an image's key", files: "-- web/main.tf --\n" + helm("  version = \"1.0.0\"\n  set {\n    name = \"image.repositoryAndTag\"\n    value = \"acme/runner:v2.3.0\"\n  }"),
+		pins: []string{"web: chart app 1.0.0 | chart | web/main.tf:5", "web: acme/runner v2.3.0 | values | web/main.tf:8"}},
 	{name: "a list of set objects", files: "-- web/main.tf --\n" + helm("  version = \"1.0.0\"\n  set = [{\n    name = \"image.tag\"\n    value = \"v3.0.0\"\n  }]"),
 		pins: []string{"web: chart app 1.0.0 | chart | web/main.tf:5", "web: image of chart app v3.0.0 | values | web/main.tf:8"}},
 	{name: "values in a heredoc", files: "-- web/main.tf --\n" + helm("  values = [<<-EOT\n    image:\n      repository: acme/web # ours\n      tag: \"1.0.0\"   # bump me\n    EOT\n  ]"),
@@ -139,6 +141,9 @@ var shapes = []struct {
 		pins: []string{"web: acme/web 1.0.0 | literal | web/main.tf:9 | ignored by diun"}},
 	{name: "floating, absent and odd tags", files: "-- a/main.tf --\n" + deploy(`"acme/web:latest"`) + "-- b/main.tf --\n" + deploy(`"acme/web"`) + "-- c/main.tf --\n" + deploy(`"acme/web:3fa9c1d"`),
 		pins: []string{"a: acme/web latest | literal | a/main.tf:6 | floating tag", "b: acme/web - | literal | b/main.tf:6 | no tag", "c: acme/web 3fa9c1d | literal | c/main.tf:6 | not a version"}},
+
+	{name: "count is 0", files: "-- web/main.tf --\nvariable \"on\" { default = false }\n" + strings.Replace(deploy(`"acme/web:1.0.0"`), "  spec {", "  count = var.on ? 1 : 0\n  spec {", 1),
+		pins: []string{"web: acme/web 1.0.0 | literal | web/main.tf:8 | disabled"}},
 
 	// Services.
 	{name: "configured roots", roots: []string{"stacks/*"}, files: "-- stacks/url/main.tf --\n" + deploy(`"acme/a:1.0"`) + "-- stacks/url/sub/main.tf --\n" + deploy(`"acme/b:1.0"`) + "-- other/main.tf --\n" + deploy(`"acme/c:1.0"`),

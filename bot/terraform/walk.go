@@ -25,6 +25,7 @@ type use struct {
 	service   string
 	directory string
 	outside   bool // of the configured roots
+	disabled  bool // count is 0
 	address   string
 	namespace string
 	workload  string
@@ -59,6 +60,7 @@ func (w *walker) instance(i *instance) {
 			v := u
 			v.address = strings.TrimPrefix(i.address+"."+r.Labels[0]+"."+r.Labels[1]+e.index, ".")
 			v.ignored = ignoreChanges(w.repo, r.Body)
+			v.disabled = i.disabled || e.disabled
 			w.resource(r, e.scope, v)
 		}
 	}

@@ -39,6 +39,10 @@ func (c *Client) Notes(ctx context.Context, repo string, from, to version.Tag) (
 	out.Releases = notes.Between(all, from, to, to.Component())
 	if len(out.Releases) > 0 {
 		out.From = "GitHub releases"
+		// A tag in between that was never released may hold anything.
+		if out.Missing, err = c.unmentioned(ctx, owner, name, from, to, out.Releases); err != nil {
+			return out, err
+		}
 		if !slices.ContainsFunc(out.Releases, empty) {
 			return out, nil
 		}
@@ -139,12 +143,16 @@ func (c *Client) changelog(ctx context.Context, owner, name string) (path, text 
 	return "", "", nil
 }
 
-// unmentioned are the tags between the versions that the changelog has no section for.
+// unmentioned are the tags between the versions, pre-releases aside, that the
+// releases or the changelog's sections do not speak of.
 func (c *Client) unmentioned(ctx context.Context, owner, name string, from, to version.Tag, sections []notes.Release) ([]string, error) {
 	var tagged []notes.Release
 	opts := &github.ListOptions{PerPage: 100}
 	for range maxPages {
 		page, resp, err := c.github.Repositories.ListTags(ctx, owner, name, opts)
+		if errors.Is(ask(err), ErrNotFound) {
+			return nil, nil
+		}
 		if err != nil {
 			return nil, ask(err)
 		}
@@ -164,7 +172,7 @@ func (c *Client) unmentioned(ctx context.Context, owner, name string, from, to v
 	}
 	var out []string
 	for _, r := range notes.Between(tagged, from, to, to.Component()) {
-		if t, err := version.Parse(r.Tag); err == nil && !have[t.Key()] {
+		if t, err := version.Parse(r.Tag); err == nil && !t.Prerelease() && !have[t.Key()] {
 			out = append(out, r.Tag)
 		}
 	}

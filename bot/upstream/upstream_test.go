@@ -192,7 +192,7 @@ func TestNotesFromChangelog(t *testing.T) {
 	})
 }
 
-var full = map[string]string{"/repos/acme/web": repoJSON, "/repos/acme/web/releases": `[` + releaseJSON("v1.2.0", "two") + `]`}
+var full = map[string]string{"/repos/acme/web/tags": `[]`, "/repos/acme/web": repoJSON, "/repos/acme/web/releases": `[` + releaseJSON("v1.2.0", "two") + `]`}
 
 func TestSecondLookIsFree(t *testing.T) {
 	h := serve(t, full)

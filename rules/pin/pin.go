@@ -45,6 +45,7 @@ const (
 	NoTag        Reason = "no tag"             // name without tag or digest
 	Computed     Reason = "computed"           // a function call, a data source, a resource attribute: pinned elsewhere
 	External     Reason = "external module"    // comes from a module outside the repository
+	Disabled     Reason = "disabled"           // count is 0: listed, and not upgraded while it is off
 	OptedOut     Reason = "ignored by comment" // # belay:ignore
 	OptedOutDiun Reason = "ignored by diun"    // diun.enable = "false"
 	Unversioned  Reason = "not a version"      // a tag that carries no version, such as a commit id
