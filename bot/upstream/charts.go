@@ -284,9 +284,11 @@ func readChart(data []byte) ([]ChartImage, error) {
 			return nil, fmt.Errorf("chart archive: %s: %w", head.Name, err)
 		}
 		var doc any
-		if yaml.Unmarshal(text, &doc) == nil {
-			out = collect(doc, "", out, 0)
+		// Half a list would be kept for good: better none, and the reason.
+		if err := yaml.Unmarshal(text, &doc); err != nil {
+			return nil, fmt.Errorf("chart archive: %s: %w", head.Name, err)
 		}
+		out = collect(doc, "", out, 0)
 	}
 	slices.SortFunc(out, func(a, b ChartImage) int { return strings.Compare(a.Name+":"+a.Tag, b.Name+":"+b.Tag) })
 	return slices.Compact(out), nil

@@ -157,18 +157,18 @@ func judge(inv *terraform.Inventory, b bump, all []bump, p policy.Policy) (pin.S
 			return at.Shape, notNewer, s.Reason
 		}
 	}
-	for _, c := range candidates {
-		splices, err := plan.Splices(c)
-		if err != nil {
-			return at.Shape, notFollowed, err.Error()
-		}
-		_, edits, err := inv.Apply(splices)
-		if err != nil {
-			return at.Shape, wrong, err.Error()
-		}
-		return at.Shape, compare(edits, b, all), fmt.Sprint(edits)
+	if len(candidates) == 0 {
+		return at.Shape, wrong, "belay plans nothing here"
 	}
-	return at.Shape, wrong, "no candidate"
+	splices, err := plan.Splices(candidates[0])
+	if err != nil {
+		return at.Shape, notFollowed, err.Error()
+	}
+	_, edits, err := inv.Apply(splices)
+	if err != nil {
+		return at.Shape, wrong, err.Error()
+	}
+	return at.Shape, compare(edits, b, all), fmt.Sprint(edits)
 }
 
 // compare says whether belay's lines are those written by hand.
