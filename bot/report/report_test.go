@@ -234,7 +234,7 @@ func TestFiveMegabytesOfNotesAreQuick(t *testing.T) {
 	start := time.Now()
 	check(t, u)
 	// A bound against quadratic work, generous for a slow machine with the race detector.
-	if d := time.Since(start); d > 20*time.Second {
+	if d := time.Since(start); d > time.Minute {
 		t.Errorf("took %s", d)
 	}
 }

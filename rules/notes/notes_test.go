@@ -214,21 +214,22 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-// TestHostileNotesTakeLinearTime would take minutes where reading is quadratic.
+// TestHostileNotesTakeLinearTime would take many minutes where reading is
+// quadratic. The bound is no measure of speed: BenchmarkSignals is.
 func TestHostileNotesTakeLinearTime(t *testing.T) {
 	for name, piece := range map[string]string{
 		"comments that never end": "<!--", "comments with text": "<!-- a ", "quotes": ">", "lists": "- ", "openers": "[a](",
 		"images": "![a][", "backticks": "` ``", "mentions": "@a #1 <!-- [skip ci] ", "one word": "a", "lines": "@a #1\n",
 	} {
 		start := time.Now()
-		text := strings.Repeat(piece, 5_000_000/len(piece))
+		text := strings.Repeat(piece, 2_000_000/len(piece))
 		notes.Neutralise(text)
 		notes.Plain(text)
 		notes.Migrates(notes.Release{Body: text})
 		notes.Signals(notes.Release{Body: text}, notes.DefaultKeywords)
 		notes.Split("## 1.0.0\n" + text)
-		if took := time.Since(start); took > 5*time.Second {
-			t.Errorf("%s: 5 MB took %s", name, took)
+		if took := time.Since(start); took > time.Minute {
+			t.Errorf("%s: 2 MB took %s", name, took)
 		}
 	}
 }

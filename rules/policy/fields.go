@@ -108,10 +108,12 @@ var backupForm = &key{kind: kindObject, doc: "One of cronjob, volumesnapshot, ve
 	{name: "max_age", doc: "How old a backup shared by several services may be.", kind: kindDuration, def: "1h"},
 	{name: "expect", doc: "What the log has to match.", kind: kindRegexp, example: "dump complete"},
 	{name: "reject", doc: "What the log must not match.", kind: kindRegexp},
-	{name: "restore", doc: "How the backup is put back.", kind: kindObject, keys: []*key{
-		{name: string(BackupCronJob), doc: "CronJob from which a Job is made.", kind: kindObjName, example: "dbaas/postgresql-restore"},
-		{name: string(BackupJob), doc: "Path of a Job manifest in the repository.", kind: kindString},
-	}},
+	restoreForm,
+}}
+
+var restoreForm = &key{name: "restore", doc: "How the backup is put back: cronjob or job.", kind: kindObject, keys: []*key{
+	{name: string(BackupCronJob), doc: "CronJob from which a Job is made.", kind: kindObjName, example: "dbaas/postgresql-restore"},
+	{name: string(BackupJob), doc: "Path of a Job manifest in the repository.", kind: kindString},
 }}
 
 func (k *key) child(name string) *key {

@@ -177,8 +177,13 @@ func (r *reader) checkMapping(n *yaml.Node, k *key, at string) {
 		}
 		r.check(val, child, path)
 	}
-	if k == backupForm {
+	switch k {
+	case backupForm:
 		r.checkBackup(n, seen, at)
+	case restoreForm:
+		if seen[string(BackupCronJob)] == seen[string(BackupJob)] {
+			r.fail(n, "%s: either cronjob or job is needed", at)
+		}
 	}
 }
 

@@ -130,6 +130,8 @@ var refused = []struct {
 	{"a CronJob without a namespace", "backups: { x: { cronjob: backup } }\n", `write namespace/name`, false},
 	{"a backup without a kind", "backups:\n  x: { timeout: 5m }\n", `belay.yml:2:6: backups.x: one of cronjob`, false},
 	{"a backup of two kinds", "backups: { x: { cronjob: a/b, none: why } }\n", `cronjob and none exclude each other`, false},
+	{"a restore of two kinds", "backups: { x: { cronjob: a/b, restore: { cronjob: a/c, job: x.yaml } } }\n", `backups.x.restore: either cronjob or job`, false},
+	{"a restore of no kind", "backups: { x: { cronjob: a/b, restore: {} } }\n", `backups.x.restore: either cronjob or job`, false},
 	{"a database whose backup is not there", "databases:\n  x: { backup: postgres }\nbackups: { postgresql: { cronjob: a/b } }\n", `belay.yml:2:16: databases.x.backup: there is no "postgres" in backups: there are postgresql`, true},
 	{"a database without backup", "databases:\n  x: {}\n", `backup is missing`, true},
 	{"broken YAML", "a: [\n", `belay.yml:`, true},
@@ -286,7 +288,7 @@ func TestWindows(t *testing.T) {
 			}
 		})
 	}
-	for _, bad := range []string{"Mon 9-17", "Foo 09:00-17:00", "09:00", "09:00-25:00", "Mon Tue 09:00-10:00", "09:00-10:00 Mon", "09:00-09:00", "a b c"} {
+	for _, bad := range []string{"Mon 9-17", "Foo 09:00-17:00", "09:00", "09:00-25:00", "Mon Tue 09:00-10:00", "09:00-10:00 Mon", "09:00-09:00", "a b c", ",", ";"} {
 		if _, err := policy.ParseWindows(bad); err == nil {
 			t.Errorf("%q accepted", bad)
 		}

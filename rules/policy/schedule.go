@@ -32,6 +32,9 @@ func ParseWindows(s string) (Windows, error) {
 		}
 		out = append(out, w)
 	}
+	if len(out) == 0 && strings.TrimSpace(s) != "" {
+		return nil, fmt.Errorf("%q holds no window: leave it out for always", s)
+	}
 	return out, nil
 }
 

@@ -50,6 +50,9 @@ func (k *key) ownSchema() map[string]any {
 			}
 			s["oneOf"], s["type"] = one, "object"
 		}
+		if k == restoreForm {
+			s["oneOf"] = []any{map[string]any{"required": []string{string(BackupCronJob)}}, map[string]any{"required": []string{string(BackupJob)}}}
+		}
 		return s
 	case kindMap:
 		return map[string]any{"type": []string{"object", "null"}, "additionalProperties": k.elem.schema()}
