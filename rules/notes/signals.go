@@ -39,13 +39,25 @@ var (
 	droppedSupport = regexp.MustCompile(`(?i)\b(?:drop(?:s|ped)?|remov(?:e|es|ed|al of)|end(?:s|ed)?|discontinu\w+) (?:the |all )?(?:legacy |deprecated )?support (?:for|of)|\bno longer (?:supports?|supported|accept\w*|works?|available|include[ds]?|reads?|used?|has|allowed|possible|provide[ds]?|enabled|necessary to)\b|\bis not supported any ?more\b|\bsupport for .{1,60} (?:has been |was |is )?(?:removed|dropped)`)
 	minimum        = regexp.MustCompile(`(?i)\bminimum (?:required |supported )?(?:version|[A-Za-z.]+ version|postgres\w*|php|python|node\w*)|\b(?:now )?requires? (?:at least )?(?:postgres\w*|mysql|mariadb|redis|php|python|node(?:\.?js)?|kubernetes|java|elasticsearch|mongodb|sqlite|ruby|go) ?(?:>=|≥|version)? ?v?\d`)
 	defaults       = regexp.MustCompile(`(?i)\bnow defaults? to\b|\bdefaults? (?:value )?(?:\S+ ){0,6}(?:(?:has|have) (?:been )?changed|changed|is now|are now)|\b(?:chang\w+|switch\w+) (?:the )?default|\b(?:enabled|disabled) by default\b`)
+	// surface matches what those who run a program touch: "the /heap endpoint", "this option", "environment variables"; not "the margin".
+	surface = regexp.MustCompile(`(?i)\b(?:endpoints?|options?|settings?|flags?|parameters?|env(?:ironment)? var(?:iable)?s?|config(?:uration)?(?: keys?| files?)?|command[- ]line|plugins?|integrations?|drivers?|backends?|(?:rest|public|admin|http) api|api v\d)\b`)
+	// notYet matches what adds something that removes, or announces: "Add option to remove …", "will be removed in 5.0"; not "was removed".
+	notYet = regexp.MustCompile(`(?i)^\W*(?:\[?(?:add(?:s|ed)?|allow(?:s|ed)?|new|introduc\w+|feature|enhancement)\b)|\b(?:will|may|might|could|to) be (?:\w+ or )?(?:removed|renamed|replaced|dropped|changed)\b`)
+	// runtime matches the languages that an image holds itself: "requires PHP 8.3", "Node 20"; not "requires PostgreSQL 15".
+	runtime = regexp.MustCompile(`(?i)\b(?:php|python|node(?:\.?js|-red)?|java|ruby|go|golang|\.net)\b`)
+	// changeMark matches the mark of the Prometheus family of changelogs: "[CHANGE] Remove …"; not "[ENHANCEMENT] …".
+	changeMark     = regexp.MustCompile(`^\W*\[CHANGE\]`)
 	movedVerb      = regexp.MustCompile(`(?i)\b(?:remov(?:e|es|ed|al|ing)|renam(?:e|es|ed|ing)|replac(?:e|es|ed)|drop(?:s|ped)?|moved?)\b`)
 	codeSpan       = regexp.MustCompile("`([^`\n]{2,80})`")
 	envName        = regexp.MustCompile(`\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b`)
 	flagName       = regexp.MustCompile(`(?:^|\s)(--[a-z][a-z0-9-]+)`)
 	identifierForm = regexp.MustCompile(`^(?:--?[A-Za-z][\w.-]*|[A-Za-z_][\w.-]*(?:[._-][\w-]+)+|[A-Z][A-Z0-9_]{2,}|/[\w./{}:-]+|[a-z][a-z0-9_]{3,})$`)
-	migration      = regexp.MustCompile(`(?i)\b(?:schema|database|data|db|storage|index)[ -](?:schema )?(?:migrations?|upgrades?|conversion)\b|\bmigrat(?:e|es|ed|ing|ions?)\b.{0,80}\b(?:database|schema|tables?|columns?|rows|data|index(?:es)?|records)\b|\b(?:database|schema|tables?)\b.{0,60}\bmigrat|\bschema changes?\b|\bre-?index(?:ing|ed)?\b|\bbackground (?:migrations?|updates?)\b|\bmigrations? (?:will |may |can |to )?(?:run|take|be applied|start)|\b(?:run|apply|execute) (?:the |all )?(?:pending )?migrations?\b|\bALTER TABLE\b|\bschema version\b`)
-	migrationNot   = regexp.MustCompile(`(?i)\bfix(?:e[sd])?\b|\btests?\b|\bdocs?\b|\bdocumentation\b`)
+	migration      = regexp.MustCompile(`(?i)\b(?:schema|database|data|db|storage|index)[ -](?:schema )?(?:migrations?|upgrades?|conversion)\b|\bmigrat(?:e|es|ed|ing|ions?)\b.{0,80}\b(?:database|schema|tables?|columns?|rows|data|index(?:es)?|records)\b|\b(?:database|schema|tables?)\b.{0,60}\bmigrat|\bschema changes?\b|\bre-?index(?:ing|ed)?\b|\bbackground (?:migrations?|updates?)\b|\bmigrations? (?:will |may |can |to )?(?:run|take|be applied|start)|\b(?:run|apply|execute) (?:the |all )?(?:pending )?migrations?\b|\bALTER TABLE\b|\bschema version\b` +
+		// "a migration repairs the column", "migrates saved filters"; not "migrate to TypeScript", "migration guide".
+		`|\bmigrations?\b(?: (?:to|that|which|will|is|are|runs?|script|fail|error|repairs?|converts?|of)\b|[.,:;)]|$)|\bmigrat(?:es|ed|ing) (?:the |all |existing |old |your )?(?:\w+ ){0,2}(?:data|users?|accounts?|settings?|filters?|tables?|columns?|records?|permissions?|titles?|files?)\b` +
+		// "adds a column to the users table", "tables are renamed", "rebuild the index".
+		`|\b(?:add(?:s|ed)?|drop(?:s|ped)?|renam(?:e|es|ed)|alter(?:s|ed)?|re-?build\w*|creat(?:e|es|ed)|chang(?:e|es|ed)|convert(?:s|ed)?) (?:\S+ ){0,6}(?:columns?|(?:db |database |sql )?index(?:es)?|(?:database )?tables?)\b|\b(?:columns?|tables?) (?:\S+ ){0,6}(?:renamed|dropped|added|removed|converted)\b`)
+	migrationNot = regexp.MustCompile(`(?i)\bfix(?:e[sd])?\b|\btests?\b|\bdocs?\b|\bdocumentation\b`)
 )
 
 // Signals finds the signals of one release.
@@ -116,6 +128,8 @@ func (p passage) match(s, lower string, words keywordMatcher) (rule string, stre
 		return ruleMarker, Strong
 	case has(lower, "upgrad", "migrati") && upgradeNotes.MatchString(s):
 		return "points to upgrade notes", Strong
+	case changeMark.MatchString(s) && (movedVerb.MatchString(s) || strings.Contains(lower, "default") || strings.Contains(lower, "no longer")):
+		return "marked as a change", Strong
 	case p.mood == moodBreaking:
 		return "under a heading of breaking changes", Strong
 	case p.mood == moodRemoved && (support || ids()):
@@ -128,6 +142,9 @@ func (p passage) match(s, lower string, words keywordMatcher) (rule string, stre
 		}
 		return "support dropped", Weak
 	case !fixes && has(lower, "minimum", "require") && minimum.MatchString(s):
+		if runtime.MatchString(s) {
+			return "minimum version raised", Weak // the image brings it along
+		}
 		return "minimum version raised", Strong
 	case !fixes && has(lower, "must", "need", "have to", "has to", "required", "should", "upgrad", "updat", "please", "manual", "make sure") && instruction.MatchString(s):
 		return "instruction to the operator", Strong
@@ -141,7 +158,7 @@ func (p passage) match(s, lower string, words keywordMatcher) (rule string, stre
 		return "", ""
 	}
 	switch {
-	case !fixes && movedVerb.MatchString(s) && ids():
+	case !fixes && movedVerb.MatchString(s) && !notYet.MatchString(s) && (ids() || surface.MatchString(s)):
 		return "setting removed or renamed", Strong
 	case fixes && !strings.Contains(lower, "breaking") && !ids():
 		return "", ""
@@ -167,10 +184,11 @@ func Rules() []RuleDoc {
 		{"removed, named under a heading", "strong", "below “Removed”: `REDIRECT_APPEND_EXTRA_PATH`"},
 		{"under a heading of removals", "weak", "below “Removed”: the old logo"},
 		{"support dropped", "strong", "Drop support for PostgreSQL 12"},
-		{"minimum version raised", "strong", "Now requires PostgreSQL 15"},
+		{"minimum version raised", "strong, weak for a language that the image holds", "Now requires PostgreSQL 15"},
 		{"instruction to the operator", "strong", "You must set `TRUSTED_PROXIES`"},
 		{"default changed", "strong with a setting’s name, else weak", "`cache_size` now defaults to 1 GB"},
 		{"setting removed or renamed", "strong", "Renamed `FOO` to `BAR`"},
+		{"marked as a change", "strong", "[CHANGE] Remove the /heap endpoint"},
 		{"keyword", "weak", "Renamed the menu entry"},
 	}
 }
@@ -256,7 +274,7 @@ func identifiers(s string) []string {
 
 func migrates(p passage) bool {
 	lower := strings.ToLower(p.text)
-	if p.mood == moodOwn || p.mood == moodFixes || !has(lower, "migrat", "schema", "index", "background", "alter table", "conversion", "upgrade") {
+	if p.mood == moodOwn || !has(lower, "migrat", "schema", "index", "background", "alter table", "conversion", "upgrade", "column", "table") {
 		return false
 	}
 	s := negation.ReplaceAllString(p.text, " ")

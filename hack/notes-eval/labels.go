@@ -1,0 +1,153 @@
+package main
+
+import (
+	"encoding/csv"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"os"
+	"slices"
+	"strings"
+)
+
+// set is the part of the labels that a release belongs to.
+type set string
+
+// Rules are tuned on dev. What they do on test says how they do on notes that
+// nobody looked at while writing them.
+const (
+	setDev  set = "dev"
+	setTest set = "test"
+)
+
+// label is what a person who read a release's notes says of it.
+type label struct {
+	Project   string
+	Version   string
+	Breaking  bool // whoever runs the container may have to change something for the service to go on as before
+	Migration bool // data or schema is migrated, at start or by hand
+	Set       set
+	Why       string
+}
+
+// setOf says to which set a release belongs: about three in five to dev. It
+// depends on nothing but the names, so that nobody chooses.
+func setOf(project, version string) set {
+	h := fnv.New32a()
+	io.WriteString(h, project+"@"+version)
+	if h.Sum32()%5 < 3 {
+		return setDev
+	}
+	return setTest
+}
+
+// project says where a project keeps its changelog.
+type project struct {
+	Name       string
+	Repository string   // owner/name
+	Revision   string   // the commit that the labels were read at
+	Changelogs []string // paths, newest releases first
+}
+
+// readFile reads a table from a file; errors name it.
+func readFile[T any](path string, read func(io.Reader) (T, error)) (T, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	defer f.Close()
+	t, err := read(f)
+	if err != nil {
+		return t, fmt.Errorf("%s: %w", path, err)
+	}
+	return t, nil
+}
+
+// readLabels reads labels.csv. Its errors name the line and the column.
+func readLabels(r io.Reader) ([]label, error) {
+	var out []label
+	seen := map[string]int{}
+	err := readTable(r, []string{"project", "version", "breaking", "migration", "set", "why"}, func(line int, row []string) error {
+		l := label{Project: row[0], Version: row[1], Set: set(row[4]), Why: row[5]}
+		var err error
+		if l.Breaking, err = yes("breaking", row[2]); err != nil {
+			return err
+		}
+		if l.Migration, err = yes("migration", row[3]); err != nil {
+			return err
+		}
+		for i, name := range []string{"project", "version", "", "", "", "why"} {
+			if name != "" && strings.TrimSpace(row[i]) == "" {
+				return fmt.Errorf("%s is empty", name)
+			}
+		}
+		if want := setOf(l.Project, l.Version); l.Set != want {
+			return fmt.Errorf("%s %s belongs to the set %s by its hash, not to %q", l.Project, l.Version, want, l.Set)
+		}
+		key := l.Project + " " + l.Version
+		if first := seen[key]; first > 0 {
+			return fmt.Errorf("%s is labelled on line %d already", key, first)
+		}
+		seen[key] = line
+		out = append(out, l)
+		return nil
+	})
+	return out, err
+}
+
+func yes(column, s string) (bool, error) {
+	switch s {
+	case "yes":
+		return true, nil
+	case "no":
+		return false, nil
+	}
+	return false, fmt.Errorf("%s is yes or no, not %q", column, s)
+}
+
+// readProjects reads projects.csv.
+func readProjects(r io.Reader) ([]project, error) {
+	var out []project
+	err := readTable(r, []string{"project", "repository", "revision", "changelogs"}, func(_ int, row []string) error {
+		p := project{Name: row[0], Repository: row[1], Revision: row[2], Changelogs: strings.Fields(row[3])}
+		owner, name, ok := strings.Cut(p.Repository, "/")
+		switch {
+		case !ok || owner == "" || name == "" || strings.Contains(name, "/"):
+			return fmt.Errorf("repository is owner/name, not %q", p.Repository)
+		case len(p.Changelogs) == 0:
+			return fmt.Errorf("%s has no changelog path", p.Name)
+		case slices.ContainsFunc(out, func(q project) bool { return q.Name == p.Name }):
+			return fmt.Errorf("%s is listed twice", p.Name)
+		}
+		out = append(out, p)
+		return nil
+	})
+	return out, err
+}
+
+// readTable reads CSV with the given columns and gives each row to take.
+func readTable(r io.Reader, columns []string, take func(line int, row []string) error) error {
+	c := csv.NewReader(r)
+	c.FieldsPerRecord = len(columns)
+	head, err := c.Read()
+	if err != nil {
+		return fmt.Errorf("no heading: %w", err)
+	}
+	if !slices.Equal(head, columns) {
+		return fmt.Errorf("the heading is %q, not %q", head, columns)
+	}
+	for {
+		row, err := c.Read()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		line, _ := c.FieldPos(0)
+		if err := take(line, row); err != nil {
+			return fmt.Errorf("line %d: %w", line, err)
+		}
+	}
+}
