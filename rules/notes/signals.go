@@ -54,9 +54,7 @@ var (
 	identifierForm = regexp.MustCompile(`^(?:--?[A-Za-z][\w.-]*|[A-Za-z_][\w.-]*(?:[._-][\w-]+)+|[A-Z][A-Z0-9_]{2,}|/[\w./{}:-]+|[a-z][a-z0-9_]{3,})$`)
 	migration      = regexp.MustCompile(`(?i)\b(?:schema|database|data|db|storage|index)[ -](?:schema )?(?:migrations?|upgrades?|conversion)\b|\bmigrat(?:e|es|ed|ing|ions?)\b.{0,80}\b(?:database|schema|tables?|columns?|rows|data|index(?:es)?|records)\b|\b(?:database|schema|tables?)\b.{0,60}\bmigrat|\bschema changes?\b|\bre-?index(?:ing|ed)?\b|\bbackground (?:migrations?|updates?)\b|\bmigrations? (?:will |may |can |to )?(?:run|take|be applied|start)|\b(?:run|apply|execute) (?:the |all )?(?:pending )?migrations?\b|\bALTER TABLE\b|\bschema version\b` +
 		// "a migration repairs the column", "migrates saved filters"; not "migrate to TypeScript", "migration guide".
-		`|\bmigrations?\b(?: (?:to|that|which|will|is|are|runs?|script|fail|error|repairs?|converts?|of)\b|[.,:;)]|$)|\bmigrat(?:es|ed|ing) (?:the |all |existing |old |your )?(?:\w+ ){0,2}(?:data|users?|accounts?|settings?|filters?|tables?|columns?|records?|permissions?|titles?|files?)\b` +
-		// "adds a column to the users table", "tables are renamed", "rebuild the index".
-		`|\b(?:add(?:s|ed)?|drop(?:s|ped)?|renam(?:e|es|ed)|alter(?:s|ed)?|re-?build\w*|creat(?:e|es|ed)|chang(?:e|es|ed)|convert(?:s|ed)?) (?:\S+ ){0,6}(?:columns?|(?:db |database |sql )?index(?:es)?|(?:database )?tables?)\b|\b(?:columns?|tables?) (?:\S+ ){0,6}(?:renamed|dropped|added|removed|converted)\b`)
+		`|\bmigrations?\b(?: (?:to|that|which|will|is|are|runs?|script|fail|error|repairs?|converts?|of)\b|[.,:;)]|$)|\bmigrat(?:es|ed|ing) (?:the |all |existing |old |your )?(?:\w+ ){0,2}(?:data|users?|accounts?|settings?|filters?|tables?|columns?|records?|permissions?|titles?|files?)\b`)
 	migrationNot = regexp.MustCompile(`(?i)\bfix(?:e[sd])?\b|\btests?\b|\bdocs?\b|\bdocumentation\b`)
 )
 
@@ -274,7 +272,7 @@ func identifiers(s string) []string {
 
 func migrates(p passage) bool {
 	lower := strings.ToLower(p.text)
-	if p.mood == moodOwn || !has(lower, "migrat", "schema", "index", "background", "alter table", "conversion", "upgrade", "column", "table") {
+	if p.mood == moodOwn || !has(lower, "migrat", "schema", "index", "background", "alter table", "conversion", "upgrade") {
 		return false
 	}
 	s := negation.ReplaceAllString(p.text, " ")
