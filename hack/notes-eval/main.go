@@ -18,6 +18,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 func main() {
@@ -72,8 +73,9 @@ func run(o options) error {
 	if o.write == "" {
 		return nil
 	}
-	if len(absent) > 0 {
-		return fmt.Errorf("%s left as it is: %d labelled releases were not found, and the table would hide that", o.write, len(absent))
+	// What Split does not find is a result, and the tables say it. What was not read is none.
+	if i := slices.IndexFunc(absent, func(a absence) bool { return a.unread }); i >= 0 {
+		return fmt.Errorf("%s left as it is: %s", o.write, absent[i].why)
 	}
 	return rewrite(o.write, tables(verdicts, absent))
 }

@@ -33,8 +33,9 @@ func (v verdict) strongest() notes.Strength {
 
 // absence is a labelled release that could not be judged.
 type absence struct {
-	label label
-	why   string
+	label  label
+	why    string
+	unread bool // its project's changelog could not be read at all
 }
 
 // evaluate judges every labelled release. read returns a project's changelog.
@@ -48,12 +49,12 @@ func evaluate(labels []label, projects []project, read func(project) (string, er
 				continue
 			}
 			if err != nil {
-				absent = append(absent, absence{l, err.Error()})
+				absent = append(absent, absence{l, err.Error(), true})
 				continue
 			}
 			r, ok := find(releases, l.Version)
 			if !ok {
-				absent = append(absent, absence{l, "the changelog has no such release"})
+				absent = append(absent, absence{l, "the changelog has no such release", false})
 				continue
 			}
 			verdicts = append(verdicts, judge(l, r))

@@ -56,7 +56,26 @@ func tables(verdicts []verdict, absent []absence) string {
 	}
 	line("**all**", all)
 	if len(absent) > 0 {
-		fmt.Fprintf(&b, "\n%d labelled releases were not found in the changelogs and are not counted.\n", len(absent))
+		fmt.Fprintf(&b, "\nLabelled releases that were not found in the changelogs, and count nowhere: %d, %s.\n", len(absent), listed(absent))
+	}
+	return b.String()
+}
+
+// listed names releases by project: "web 1.0, 1.1; api 2.0".
+func listed(absent []absence) string {
+	var b strings.Builder
+	last := ""
+	for _, a := range absent {
+		switch {
+		case a.label.Project == last:
+			b.WriteString(", ")
+		case last != "":
+			b.WriteString("; " + a.label.Project + " ")
+		default:
+			b.WriteString(a.label.Project + " ")
+		}
+		last = a.label.Project
+		b.WriteString(a.label.Version)
 	}
 	return b.String()
 }

@@ -35,7 +35,7 @@ func TestTables(t *testing.T) {
 | web | 4 | 2 | 1 | 1 | 1 | 0 | 0 | 1 | 2 | 1 | 0 |
 | **all** | 4 | 2 | 1 | 1 | 1 | 0 | 0 | 1 | 2 | 1 | 0 |
 
-1 labelled releases were not found in the changelogs and are not counted.
+Labelled releases that were not found in the changelogs, and count nowhere: 1, web 0.9.
 `
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -55,6 +55,15 @@ func TestAShareIsCutAndNeverRoundedUp(t *testing.T) {
 		if got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
+	}
+}
+
+func TestAbsentReleasesAreListedByProject(t *testing.T) {
+	a := func(project, version string) absence {
+		return absence{label: label{Project: project, Version: version}}
+	}
+	if got, want := listed([]absence{a("web", "1.0"), a("web", "1.1"), a("api", "2.0")}), "web 1.0, 1.1; api 2.0"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
@@ -144,7 +153,7 @@ func TestChangelogsAreReadFromGitDirectoriesOfAnyLayout(t *testing.T) {
 	}
 }
 
-func TestRunWritesTablesOnlyWhenNothingIsMissing(t *testing.T) {
+func TestRunWritesTablesOnlyWhenEveryChangelogWasRead(t *testing.T) {
 	dir, data := t.TempDir(), t.TempDir()
 	hash := repository(t, filepath.Join(dir, "acme", "web"), false, map[string]string{"CHANGELOG.md": changelog})
 	doc := filepath.Join(data, "risk.md")
@@ -172,9 +181,16 @@ func TestRunWritesTablesOnlyWhenNothingIsMissing(t *testing.T) {
 
 	write("labels.csv", labels+row("7.7", "no,no"))
 	out.Reset()
-	err = run(options{dir: dir, data: data, write: doc, out: &out})
-	if err == nil || !strings.Contains(err.Error(), "left as it is: 1 labelled releases were not found") || !strings.Contains(out.String(), "not found: web 7.7: the changelog has no such release\n") {
+	if err := run(options{dir: dir, data: data, write: doc, out: &out}); err != nil || !strings.Contains(out.String(), "not found: web 7.7: the changelog has no such release\n") {
 		t.Errorf("%v, %s", err, out.String())
+	}
+	if written, err = os.ReadFile(doc); err != nil || !strings.Contains(string(written), "and count nowhere: 1, web 7.7.") {
+		t.Errorf("%v, %s", err, written)
+	}
+
+	write("labels.csv", labels+"api,1.0,no,no,"+string(setOf("api", "1.0"))+",because\n")
+	if err := run(options{dir: dir, data: data, write: doc, out: &out}); err == nil || !strings.HasSuffix(err.Error(), "left as it is: projects.csv does not list api") {
+		t.Errorf("a project without a repository gives %v", err)
 	}
 	if again, err := os.ReadFile(doc); err != nil || !bytes.Equal(again, written) {
 		t.Errorf("the file changed: %v, %s", err, again)
