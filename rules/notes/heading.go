@@ -25,6 +25,8 @@ var (
 	longDatePattern = regexp.MustCompile(`(?i)\b(?:(\d{1,2})(?:st|nd|rd|th)? +)?(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? +(?:(\d{1,2})(?:st|nd|rd|th)?,? +)?(\d{4})\b`)
 	// americanDate matches "12/21/2012" and "1.3.2021"; not "1.2.3".
 	americanDate = regexp.MustCompile(`\b\d{1,2}[/.]\d{1,2}[/.](?:19|20)\d{2}\b`)
+	// clock matches the time beside a date, "17:20", "02:35:10"; not "1:2".
+	clock = regexp.MustCompile(`(?:^|\s)\d{1,2}:\d{2}(?::\d{2})?(?:\s|$)`)
 	// unreleasedPattern matches "Unreleased", "[Unreleased]", "Next release", "Main / Unreleased", "Upcoming changes"; not "Released".
 	unreleasedPattern = regexp.MustCompile(`(?i)^\W*(?:(?:main|master|develop)\b\W*(?:/|$)|unreleased\b|not(?: yet)? released\b|upcoming\b|next(?: (?:release|version))?\W*$|in development\b|future(?: release)?\W*$|tip\W*$|head\W*$|trunk\W*$|dev\W*$|development\W*$)`)
 )
@@ -52,6 +54,10 @@ func readHeading(text string) *releaseHeading {
 	}
 	h := &releaseHeading{title: title}
 	rest := h.takeDate(title)
+	dated := rest != title
+	if dated {
+		rest = clock.ReplaceAllString(rest, " ")
+	}
 	rest = dropAside(rest)
 	tokens := strings.Fields(rest)
 	at, tag := -1, version.Tag{}
@@ -88,7 +94,11 @@ func readHeading(text string) *releaseHeading {
 	if single && (len(before) > 0 || len(tokens) > at+1 || !strings.HasPrefix(strings.ToLower(tokens[at]), "v") && at == 0 && len(tokens) == 1) {
 		return nil
 	}
-	if !tailFits(tokens[at+1:]) {
+	// "5.0.0: Milestone Release", "2.4.0 Papilio maraho 2021-05-11": a title behind a
+	// colon and a codename beside a date say no more than the version does.
+	tail := tokens[at+1:]
+	titled := strings.HasSuffix(tokens[at], ":") && len(tail) <= 6
+	if named := dated && len(tail) <= 3; !titled && !named && !tailFits(tail) {
 		return nil
 	}
 	h.tag, h.project = tag, strings.Join(before, " ")

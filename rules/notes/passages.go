@@ -86,6 +86,8 @@ func moodOf(heading string) mood {
 		return moodDeprecated
 	case fixesHeading.MatchString(s):
 		return moodFixes
+	case internalHeading.MatchString(s):
+		return moodInternal
 	}
 	return moodNone
 }
