@@ -51,6 +51,8 @@ var (
 	fixLine = regexp.MustCompile(`(?i)^\W*(?:bug)?fix(?:es|ed)?\b`)
 	// stricter matches "block private network access (configurable)", "are now rejected", "rejects weak keys unless"; not "blocked users page".
 	stricter = regexp.MustCompile(`(?i)\b(?:now|will) (?:be )?(?:block|reject|refuse|disallow|forb[ia]d|den)\w*\b|\b(?:block|reject|refuse|disallow|forbid|den)\w* .{1,80}(?:\(configurable\)|\bunless\b|\bby default\b)`)
+	// loosened matches what says that a new refusal can be set off: "(configurable)", "unless", "by default"; not "now reject weak keys".
+	loosened = regexp.MustCompile(`(?i)\(configurable\)|\bunless\b|\bby default\b`)
 	// leftCore matches "Three features moved to plugins", "has been moved to a dedicated plugin"; not "moved to the sidebar".
 	leftCore = regexp.MustCompile(`(?i)\bmoved (?:\S+ ){0,5}?(?:in)?to (?:a |an |its |their )?(?:own |separate |dedicated |external )*(?:plugins?|add-?ons?|extensions?|repositor(?:y|ies)|projects?|images?|containers?)\b`)
 	// changeMark matches the mark of the Prometheus family of changelogs: "[CHANGE] Remove …"; not "[ENHANCEMENT] …".
@@ -161,6 +163,9 @@ func (p passage) match(s, lower string, words keywordMatcher) (rule string, stre
 	case !fixes && has(lower, "must", "need", "have to", "has to", "required", "should", "upgrad", "updat", "please", "manual", "make sure") && instruction.MatchString(s):
 		return "instruction to the operator", Strong
 	case !fixes && has(lower, "block", "reject", "refuse", "disallow", "forbid", "den") && stricter.MatchString(s):
+		if loosened.MatchString(s) {
+			return "stricter than before", Strong // what worked without a setting needs one now
+		}
 		return "stricter than before", Weak
 	case !fixes && strings.Contains(lower, "default") && defaults.MatchString(s):
 		if !notYet.MatchString(s) && (ids() || surface.MatchString(s) || has(lower, "if not", "unless")) {
@@ -204,7 +209,7 @@ func Rules() []RuleDoc {
 		{"instruction to the operator", "strong", "You must set `TRUSTED_PROXIES`"},
 		{"default changed", "strong with a setting’s name, else weak", "`cache_size` now defaults to 1 GB"},
 		{"setting removed or renamed", "strong", "Renamed `FOO` to `BAR`"},
-		{"stricter than before", "weak", "Block private networks (configurable)"},
+		{"stricter than before", "strong when a setting loosens it, else weak", "Block private networks (configurable)"},
 		{"left the core", "strong", "The importer has moved to a plugin"},
 		{"marked as a change", "strong", "[CHANGE] Remove the /heap endpoint"},
 		{"keyword", "weak", "Renamed the menu entry"},
