@@ -75,6 +75,9 @@ func New(opts Options) (*Client, error) {
 		if err := os.MkdirAll(opts.CacheDir, 0o700); err != nil {
 			return nil, fmt.Errorf("cache directory: %w: choose another with --cache", err)
 		}
+		// An older directory may be open to others. One that belongs to somebody
+		// else, such as a cache that CI mounts, stays as it is.
+		_ = os.Chmod(opts.CacheDir, 0o700)
 	}
 	c := &Client{opts: opts, parsed: map[string][]ChartVersion{}, urls: map[string]string{}}
 	c.rt = &transport{base: opts.HTTP, dir: opts.CacheDir, token: opts.GitHubToken, apiHost: api.Host, offline: opts.Offline,

@@ -92,7 +92,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			}
 			continue
 		}
-		if until, limited := t.limited(resp); limited {
+		if until, limited := LimitedUntil(resp, t.now()); limited {
 			drop(resp)
 			if until.After(deadline) {
 				return nil, &RateLimited{Until: until, Host: req.URL.Host}
@@ -132,24 +132,44 @@ func (t *transport) prepared(req *http.Request, old *entry) *http.Request {
 	return out
 }
 
-// limited reads GitHub's rate limits, primary and secondary, and Retry-After of
-// anybody. See https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api.
-func (t *transport) limited(resp *http.Response) (time.Time, bool) {
+// LimitedUntil says until when a server asks to be left alone: GitHub's rate
+// limits, primary and secondary, and Retry-After of anybody. It may read the
+// response's body, and leaves it to be read again.
+// See https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api.
+func LimitedUntil(resp *http.Response, now time.Time) (time.Time, bool) {
 	if resp.StatusCode != http.StatusForbidden && resp.StatusCode != http.StatusTooManyRequests {
 		return time.Time{}, false
 	}
-	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil {
-		return t.now().Add(time.Duration(seconds)*time.Second + time.Second), true
+	after := resp.Header.Get("Retry-After")
+	if seconds, err := strconv.Atoi(after); err == nil {
+		return now.Add(time.Duration(seconds)*time.Second + time.Second), true
+	}
+	if date, err := http.ParseTime(after); err == nil {
+		return date.Add(time.Second), true
 	}
 	if resp.Header.Get("X-Ratelimit-Remaining") == "0" {
 		if unix, err := strconv.ParseInt(resp.Header.Get("X-Ratelimit-Reset"), 10, 64); err == nil {
 			return time.Unix(unix, 0).Add(time.Second), true
 		}
 	}
-	if resp.StatusCode == http.StatusTooManyRequests {
-		return t.now().Add(time.Minute), true
+	if resp.StatusCode == http.StatusTooManyRequests || secondary(resp) {
+		return now.Add(time.Minute), true
 	}
 	return time.Time{}, false
+}
+
+// secondary reports whether a refusal is GitHub's secondary limit, which may
+// come without a header and is then known by its message alone.
+func secondary(resp *http.Response) bool {
+	if resp.Body == nil {
+		return false
+	}
+	head, err := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(head), resp.Body), resp.Body}
+	return err == nil && bytes.Contains(bytes.ToLower(head), []byte("secondary rate limit"))
 }
 
 func (t *transport) finish(req *http.Request, resp *http.Response, key string, old *entry) (*http.Response, error) {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -285,6 +286,7 @@ func TestRateLimits(t *testing.T) {
 				w.Header().Set(header[i], header[i+1])
 			}
 			w.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(w, `{"message":"You have exceeded a secondary rate limit."}`)
 			return true
 		}
 	}
@@ -296,6 +298,8 @@ func TestRateLimits(t *testing.T) {
 	}{
 		{"the primary limit is waited for", limit("X-RateLimit-Remaining", "0", "X-RateLimit-Reset", soon), true},
 		{"the secondary limit is waited for", limit("Retry-After", "30"), true},
+		{"a Retry-After that is a date is waited for", limit("Retry-After", time.Now().Add(5*time.Minute).UTC().Format(http.TimeFormat)), true},
+		{"the secondary limit without a header is known by its message", limit(), true},
 		{"a limit beyond the wait is an error", limit("X-RateLimit-Remaining", "0", "X-RateLimit-Reset", late), false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
