@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agext/levenshtein"
 	"github.com/bmatcuk/doublestar/v4"
 	"go.yaml.in/yaml/v3"
 
@@ -211,7 +212,7 @@ func nearest(name string, keys []*key) string {
 	var all []string
 	for _, k := range keys {
 		all = append(all, k.name)
-		if d := editDistance(strings.ToLower(name), k.name); d < distance || d == distance && best == "" && len(k.name) > 5 {
+		if d := levenshtein.Distance(strings.ToLower(name), k.name, nil); d < distance || d == distance && best == "" && len(k.name) > 5 {
 			best, distance = k.name, d
 		}
 	}
@@ -219,29 +220,6 @@ func nearest(name string, keys []*key) string {
 		return fmt.Sprintf(": did you mean %q?", best)
 	}
 	return ": there are " + strings.Join(all, ", ")
-}
-
-// editDistance is Levenshtein's, over bytes of short words.
-func editDistance(a, b string) int {
-	if len(a) > 64 {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }
 
 var (

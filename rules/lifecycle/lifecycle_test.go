@@ -1,0 +1,254 @@
+package lifecycle_test
+
+import (
+	"flag"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/belaybot/belay/rules/lifecycle"
+)
+
+var update = flag.Bool("update", false, "rewrite docs/lifecycle.md")
+
+func TestDocIsCurrent(t *testing.T) {
+	const name = "../../docs/lifecycle.md"
+	if *update {
+		if err := os.WriteFile(name, []byte(lifecycle.Doc()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(data), lifecycle.Doc()); diff != "" {
+		t.Errorf("run make golden (-file +rules):\n%s", diff)
+	}
+}
+
+var now = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+
+// ready is an upgrade whose gates are all open.
+func ready() lifecycle.Observed {
+	return lifecycle.Observed{
+		Now: now, State: lifecycle.Open, Since: now.Add(-time.Minute), Automerge: true, Room: true, Turn: true,
+		Opening: lifecycle.Window{Open: true}, Merging: lifecycle.Window{Open: true},
+		Pull:          lifecycle.Pull{State: lifecycle.PullOpen, Mergeable: lifecycle.MergeClean, Checks: lifecycle.Good, Review: lifecycle.ReviewNone},
+		Backup:        lifecycle.None,
+		Apply:         lifecycle.Running,
+		Health:        lifecycle.Unseen,
+		BackupTimeout: 5 * time.Minute, ApplyTimeout: 15 * time.Minute, WatchWindow: 2 * time.Minute,
+	}
+}
+
+func TestNext(t *testing.T) {
+	type o = lifecycle.Observed
+	for _, tc := range []struct {
+		name string
+		with func(*o)
+		do   lifecycle.Verb
+		to   lifecycle.State
+		why  string
+	}{
+		{"a new upgrade opens its pull request", func(o *o) { o.State = lifecycle.Queued; o.Pull.State = lifecycle.PullNone }, lifecycle.Publish, lifecycle.Open, "new version"},
+		{"the rate limit defers", func(o *o) { o.State = lifecycle.Queued; o.Room = false }, lifecycle.Wait, lifecycle.Queued, "rate limit"},
+		{"the opening window defers", func(o *o) { o.State = lifecycle.Queued; o.Opening.Open = false }, lifecycle.Wait, lifecycle.Queued, "window"},
+		{"what is there already needs no pull request", func(o *o) { o.State = lifecycle.Queued; o.There = true }, lifecycle.Enter, lifecycle.Obsolete, "already"},
+		{"SAFE and green merges", func(*o) {}, lifecycle.Merge, lifecycle.Applying, "gates"},
+		{"a backup comes first", func(o *o) { o.NeedsRun = true }, lifecycle.Backup, lifecycle.BackingUp, "backup"},
+		{"a fresh backup serves", func(o *o) { o.NeedsRun = true; o.Backup = lifecycle.Good }, lifecycle.Merge, lifecycle.Applying, ""},
+		{"a running backup is waited for", func(o *o) { o.NeedsRun = true; o.State = lifecycle.BackingUp; o.Backup = lifecycle.Running }, lifecycle.Wait, lifecycle.BackingUp, "runs"},
+		{"a failed backup aborts", func(o *o) { o.NeedsRun = true; o.State = lifecycle.BackingUp; o.Backup = lifecycle.Bad }, lifecycle.Enter, lifecycle.Aborted, "failed"},
+		{"a late backup aborts", func(o *o) {
+			o.NeedsRun = true
+			o.State = lifecycle.BackingUp
+			o.Backup = lifecycle.Running
+			o.Since = now.Add(-6 * time.Minute)
+		}, lifecycle.Enter, lifecycle.Aborted, "in time"},
+		{"an aborted one waits for a person", func(o *o) { o.State = lifecycle.Aborted; o.NeedsRun = true; o.Backup = lifecycle.Bad }, lifecycle.Wait, lifecycle.Aborted, "retry"},
+		{"retry", func(o *o) { o.State = lifecycle.Aborted; o.Retry = true }, lifecycle.Enter, lifecycle.Open, "again"},
+		{"a gate that shuts during the backup goes back to open", func(o *o) {
+			o.State = lifecycle.BackingUp
+			o.NeedsRun = true
+			o.Backup = lifecycle.Good
+			o.Pull.Checks = lifecycle.Bad
+		}, lifecycle.Wait, lifecycle.Open, "check failed"},
+		{"CAUTION waits for a review", func(o *o) { o.Automerge = false }, lifecycle.Wait, lifecycle.Open, "approving review"},
+		{"an approving review", func(o *o) { o.Automerge = false; o.Pull.Review = lifecycle.ReviewApproved }, lifecycle.Merge, lifecycle.Applying, ""},
+		{"/upgrade approve", func(o *o) { o.Automerge = false; o.Approved = true }, lifecycle.Merge, lifecycle.Applying, ""},
+		{"requested changes outweigh /upgrade approve", func(o *o) { o.Approved = true; o.Pull.Review = lifecycle.ReviewChanges }, lifecycle.Wait, lifecycle.Open, "changes"},
+		{"a draft waits", func(o *o) { o.Pull.Draft = true }, lifecycle.Wait, lifecycle.Open, "draft"},
+		{"a hold waits", func(o *o) { o.Held = true }, lifecycle.Wait, lifecycle.Open, "held"},
+		{"a person's commits need a review", func(o *o) { o.Pull.Foreign = true }, lifecycle.Wait, lifecycle.Open, "review"},
+		{"a person's commits are never overwritten", func(o *o) { o.Pull.Foreign = true; o.Pull.Stale = true; o.Newer = true }, lifecycle.Wait, lifecycle.Open, "alone"},
+		{"a newer version updates in place", func(o *o) { o.Newer = true }, lifecycle.Publish, lifecycle.Open, "newer"},
+		{"the base moved under the edits", func(o *o) { o.Pull.Stale = true }, lifecycle.Publish, lifecycle.Open, "base"},
+		{"another merge is on its way", func(o *o) { o.Turn = false }, lifecycle.Wait, lifecycle.Open, "merge before"},
+		{"a person merged it", func(o *o) { o.Pull.State = lifecycle.PullMerged; o.Pull.ByPerson = true }, lifecycle.Enter, lifecycle.Applying, "person"},
+		{"belay had merged and was killed", func(o *o) { o.Pull.State = lifecycle.PullMerged }, lifecycle.Enter, lifecycle.Applying, "merged"},
+		{"a person closed it", func(o *o) { o.Pull.State = lifecycle.PullClosed }, lifecycle.Enter, lifecycle.Closed, "ignored"},
+		{"the base has it already", func(o *o) { o.There = true }, lifecycle.Discard, lifecycle.Obsolete, "already"},
+		{"the App is suspended", func(o *o) { o.NoAccess = true }, lifecycle.Wait, lifecycle.Open, "suspended"},
+		{"applied", func(o *o) { o.State = lifecycle.Applying; o.Apply = lifecycle.Good }, lifecycle.Enter, lifecycle.Watching, "applied"},
+		{"not applied", func(o *o) { o.State = lifecycle.Applying; o.Apply = lifecycle.Bad }, lifecycle.Enter, lifecycle.Failed, "could not"},
+		{"applied too late", func(o *o) { o.State = lifecycle.Applying; o.Since = now.Add(-time.Hour) }, lifecycle.Enter, lifecycle.Failed, "in time"},
+		{"an observer's outage is no failure", func(o *o) { o.State = lifecycle.Watching; o.Since = now.Add(-time.Hour) }, lifecycle.Enter, lifecycle.Unverified, "in reach"},
+		{"healthy", func(o *o) {
+			o.State = lifecycle.Watching
+			o.Since = now.Add(-time.Hour)
+			o.Health = lifecycle.Good
+		}, lifecycle.Enter, lifecycle.Verified, "healthy"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			o := ready()
+			tc.with(&o)
+			a := lifecycle.Next(o)
+			if a.Do != tc.do || a.To != tc.to || !strings.Contains(a.Why, tc.why) {
+				t.Errorf("%s to %s because %q; want %s to %s because %q", a.Do, a.To, a.Why, tc.do, tc.to, tc.why)
+			}
+		})
+	}
+}
+
+// every calls f with every combination of what Next looks at: 11 states and
+// some 10 million observations.
+func every(f func(lifecycle.Observed)) {
+	bools := []bool{false, true}
+	for _, s := range lifecycle.States() {
+		for bits := range 1 << 13 {
+			on := func(i int) bool { return bits>>i&1 == 1 }
+			o := ready()
+			o.State = s
+			o.Automerge, o.There, o.Newer, o.Held, o.Approved, o.Retry, o.Redo = on(0), on(1), on(2), on(3), on(4), on(5), on(6)
+			o.Turn, o.NeedsRun, o.Pull.Foreign, o.Pull.Stale, o.Pull.Draft, o.Merging.Open = on(7), on(8), on(9), on(10), on(11), on(12)
+			o.Merging.Next = now.Add(3 * time.Hour)
+			for _, o.Pull.State = range []lifecycle.PullState{lifecycle.PullNone, lifecycle.PullOpen, lifecycle.PullMerged, lifecycle.PullClosed} {
+				for _, progress := range []lifecycle.Progress{lifecycle.None, lifecycle.Running, lifecycle.Good, lifecycle.Bad, lifecycle.Unseen} {
+					o.Backup, o.Apply, o.Health = progress, progress, progress
+					for _, o.Pull.Checks = range []lifecycle.Progress{lifecycle.Running, lifecycle.Good, lifecycle.Bad} {
+						for _, o.Pull.Review = range []lifecycle.Review{lifecycle.ReviewNone, lifecycle.ReviewApproved, lifecycle.ReviewChanges} {
+							f(o)
+						}
+					}
+				}
+			}
+		}
+		for _, b := range bools { // what is left, around an upgrade that is ready
+			o := ready()
+			o.State, o.NoAccess = s, b
+			for _, o.Room = range bools {
+				for _, o.Opening.Open = range bools {
+					for _, o.Pull.Mergeable = range []lifecycle.Mergeable{lifecycle.MergeUnknown, lifecycle.MergeClean, lifecycle.MergeConflict} {
+						for _, o.Since = range []time.Time{now, now.Add(-time.Hour)} {
+							for _, o.Pull.State = range []lifecycle.PullState{lifecycle.PullNone, lifecycle.PullOpen} {
+								f(o)
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestEveryObservation holds every answer against what must never happen.
+func TestEveryObservation(t *testing.T) {
+	n := 0
+	every(func(o lifecycle.Observed) {
+		n++
+		a := lifecycle.Next(o)
+		wrong := func(what string) {
+			t.Helper()
+			t.Fatalf("%s\nobserved %+v\naction %+v", what, o, a)
+		}
+		if o.State.Final() {
+			if a.Do != lifecycle.Wait || a.To != o.State {
+				wrong("something follows a final state")
+			}
+			return
+		}
+		switch a.Do {
+		case lifecycle.Merge:
+			switch {
+			case o.State != lifecycle.Open && o.State != lifecycle.BackingUp:
+				wrong("merges from another state")
+			case o.Pull.State != lifecycle.PullOpen || o.Pull.Draft || o.Pull.Mergeable != lifecycle.MergeClean:
+				wrong("merges what is not open, ready and clean")
+			case o.Pull.Checks != lifecycle.Good:
+				wrong("merges without green checks")
+			case o.NeedsRun && o.Backup != lifecycle.Good:
+				wrong("merges without a fresh backup")
+			case !o.Automerge && !o.Approved && o.Pull.Review != lifecycle.ReviewApproved:
+				wrong("merges without a review")
+			case o.Pull.Foreign && !o.Approved && o.Pull.Review != lifecycle.ReviewApproved:
+				wrong("merges a person's commits without a review")
+			case o.Pull.Review == lifecycle.ReviewChanges:
+				wrong("merges against a review")
+			case o.Held || o.NoAccess || !o.Turn || !o.Merging.Open || o.Pull.Stale || o.Newer && !o.Pull.Foreign:
+				wrong("merges while held, out of turn, out of the window or out of date")
+			}
+		case lifecycle.Backup:
+			if !o.NeedsRun || o.Held || o.State == lifecycle.BackingUp && o.Backup == lifecycle.Running {
+				wrong("takes a backup that nobody needs")
+			}
+		case lifecycle.Publish:
+			switch {
+			case o.Pull.Foreign && o.Pull.State == lifecycle.PullOpen && o.State != lifecycle.Queued:
+				wrong("overwrites a person's commits")
+			case o.State == lifecycle.Queued && (!o.Room || o.Held || !o.Opening.Open):
+				wrong("opens against the limit, a hold or the window")
+			case o.NoAccess || o.State == lifecycle.Applying || o.State == lifecycle.Watching:
+				wrong("writes where it must not")
+			}
+		case lifecycle.Wait:
+			if len(a.On) == 0 && a.Until.IsZero() {
+				wrong("waits for ever")
+			}
+			if a.Until.After(o.Now.Add(time.Hour)) {
+				wrong("does not look again within the hour")
+			}
+		case lifecycle.Discard, lifecycle.Enter:
+			if a.To == o.State {
+				wrong("does nothing and says that it did")
+			}
+		}
+		if a.To == lifecycle.Verified && o.Health != lifecycle.Good {
+			wrong("verified without being healthy")
+		}
+	})
+	t.Logf("%d observations", n)
+}
+
+// TestWaitsMoveOn checks that a wait with a deadline ends at it: the same
+// observation at the deadline does not wait for the same moment again.
+func TestWaitsMoveOn(t *testing.T) {
+	for _, s := range []lifecycle.State{lifecycle.BackingUp, lifecycle.Applying, lifecycle.Watching} {
+		o := ready()
+		o.State, o.NeedsRun, o.Backup, o.Health = s, true, lifecycle.Running, lifecycle.Good
+		o.Since = now
+		a := lifecycle.Next(o)
+		if a.Do != lifecycle.Wait {
+			t.Fatalf("%s: %+v", s, a)
+		}
+		o.Now = a.Until
+		if b := lifecycle.Next(o); b.Do == lifecycle.Wait {
+			t.Errorf("%s waits on at its deadline: %+v", s, b)
+		}
+	}
+}
+
+func FuzzNext(f *testing.F) {
+	f.Add("open", "open", "good", "approved", true, int64(60))
+	f.Fuzz(func(t *testing.T, state, pull, progress, review string, b bool, age int64) {
+		o := ready()
+		o.State, o.Pull.State, o.Pull.Checks, o.Pull.Review = lifecycle.State(state), lifecycle.PullState(pull), lifecycle.Progress(progress), lifecycle.Review(review)
+		o.Held, o.Since = b, now.Add(-time.Duration(age))
+		if a := lifecycle.Next(o); a.Do == lifecycle.Merge && o.Pull.State != lifecycle.PullOpen {
+			t.Errorf("%+v", a)
+		}
+	})
+}

@@ -1,0 +1,131 @@
+package lifecycle
+
+import (
+	"slices"
+	"time"
+)
+
+// Rule is one line of the table: in one of the states From, when the condition
+// holds, do this.
+type Rule struct {
+	From  []State
+	If    string // the condition in words; "" for otherwise
+	When  func(Observed) bool
+	Do    Verb
+	To    State // "" stays
+	Why   string
+	Until func(Observed) time.Time // of Wait; nil: an hour
+	On    []Event                  // of Wait
+}
+
+func (r Rule) in(s State) bool { return slices.Contains(r.From, s) }
+
+// needsReview says when a person has to agree before the merge: what rules do
+// not let belay merge by itself, and a branch that holds what belay did not write.
+func needsReview(o Observed) bool {
+	return (!o.Automerge || o.Pull.Foreign) && !o.Approved && o.Pull.Review != ReviewApproved
+}
+
+// needsBackup says whether a backup has to be taken before the merge.
+func needsBackup(o Observed) bool { return o.NeedsRun && o.Backup != Good }
+
+func after(d func(Observed) time.Duration) func(Observed) time.Time {
+	return func(o Observed) time.Time { return o.Since.Add(d(o)) }
+}
+
+func overdue(d func(Observed) time.Duration) func(Observed) bool {
+	at := after(d)
+	return func(o Observed) bool { return !o.Now.Before(at(o)) }
+}
+
+func backupTimeout(o Observed) time.Duration { return o.BackupTimeout }
+func applyTimeout(o Observed) time.Duration  { return o.ApplyTimeout }
+func watchWindow(o Observed) time.Duration   { return o.WatchWindow }
+
+func inSoon(o Observed) time.Time { return o.Now.Add(soon) }
+
+// The states before the merge in which there is a pull request.
+var unmerged = []State{Open, BackingUp, Aborted}
+
+// The states before the merge in which the gates are looked at.
+var gated = []State{Open, BackingUp}
+
+// Table is the whole life, the first rule that matches wins:
+//
+//	any        no access            wait
+//	queued     hold, limit, window  wait, else open the pull request
+//	unmerged   merged by a person   applying
+//	unmerged   closed by a person   closed
+//	unmerged   newer version        update the pull request
+//	open       a gate is shut       wait
+//	open       backup needed        backing up
+//	backing up failed or too late   aborted
+//	open       all gates open       merge, applying
+//	applying   CI says good         watching
+//	watching   healthy              verified
+//
+// A gate that shuts while the backup runs sends the upgrade back to open; the
+// backup still counts while it is fresh.
+func Table() []Rule { return table }
+
+var table = []Rule{
+	{From: []State{Queued, Open, BackingUp, Aborted, Applying, Watching}, If: "the App may not act in the repository", When: func(o Observed) bool { return o.NoAccess },
+		Do: Wait, Why: "the App is suspended or not installed on the repository", On: []Event{OnAccess, OnTimer}},
+
+	// Before there is a pull request.
+	{From: []State{Queued}, If: "the branch's pull request was merged", When: func(o Observed) bool { return o.Pull.State == PullMerged }, Do: Enter, To: Applying, Why: "the pull request was merged"},
+	{From: []State{Queued}, If: "the default branch has the version already", When: func(o Observed) bool { return o.There }, Do: Enter, To: Obsolete, Why: "the default branch has it already"},
+	{From: []State{Queued}, If: "held", When: func(o Observed) bool { return o.Held }, Do: Wait, Why: "held", On: []Event{OnComment}},
+	{From: []State{Queued}, If: "the rate limit is used up", When: func(o Observed) bool { return !o.Room }, Do: Wait, Why: "waits for the rate limit", Until: func(o Observed) time.Time { return o.RoomAt }, On: []Event{OnTimer}},
+	{From: []State{Queued}, If: "outside schedule.open", When: func(o Observed) bool { return !o.Opening.Open }, Do: Wait, Why: "waits for the window in which pull requests are opened", Until: func(o Observed) time.Time { return o.Opening.Next }, On: []Event{OnTimer}},
+	{From: []State{Queued}, Do: Publish, To: Open, Why: "a new version is there"},
+
+	// What people did with the pull request.
+	{From: unmerged, If: "merged by a person", When: func(o Observed) bool { return o.Pull.State == PullMerged && o.Pull.ByPerson }, Do: Enter, To: Applying, Why: "merged by a person"},
+	{From: unmerged, If: "merged", When: func(o Observed) bool { return o.Pull.State == PullMerged }, Do: Enter, To: Applying, Why: "merged"},
+	{From: unmerged, If: "closed, and the default branch has the version", When: func(o Observed) bool { return o.Pull.State == PullClosed && o.There }, Do: Enter, To: Obsolete, Why: "the default branch has it already"},
+	{From: unmerged, If: "closed by a person", When: func(o Observed) bool { return o.Pull.State == PullClosed }, Do: Enter, To: Closed, Why: "closed by a person: this version is ignored until there is a newer one"},
+	{From: unmerged, If: "the pull request was never opened", When: func(o Observed) bool { return o.Pull.State == PullNone }, Do: Publish, To: Open, Why: "the pull request is missing"},
+	{From: unmerged, If: "the default branch has the version already", When: func(o Observed) bool { return o.There && !o.Newer }, Do: Discard, To: Obsolete, Why: "the default branch has it already"},
+
+	// What belongs into the pull request changed.
+	{From: unmerged, If: "a person's commits are on the branch, and it no longer fits the base", When: func(o Observed) bool { return o.Pull.Foreign && (o.Pull.Stale || o.Pull.Mergeable == MergeConflict) },
+		Do: Wait, Why: "somebody else's commits are on the branch and it no longer fits the base: belay leaves it alone", On: []Event{OnPull, OnBase, OnComment}},
+	{From: unmerged, If: "a newer version was dispatched", When: func(o Observed) bool { return o.Newer && !o.Pull.Foreign && !o.Held }, Do: Publish, To: Open, Why: "a newer version is there"},
+	{From: unmerged, If: "asked to plan again", When: func(o Observed) bool { return o.Redo && !o.Pull.Foreign }, Do: Publish, To: Open, Why: "asked to plan again"},
+	{From: unmerged, If: "the base moved under the edits", When: func(o Observed) bool { return o.Pull.Stale || o.Pull.Mergeable == MergeConflict }, Do: Publish, To: Open, Why: "the base moved"},
+
+	// After a failed backup.
+	{From: []State{Aborted}, If: "asked to try again", When: func(o Observed) bool { return o.Retry }, Do: Enter, To: Open, Why: "asked to try again"},
+	{From: []State{Aborted}, Do: Wait, Why: "the backup failed, so it is not merged: /upgrade retry tries again", On: []Event{OnComment, OnPull}},
+
+	// The backup's own end comes before the gates: it is told even when one has shut.
+	{From: []State{BackingUp}, If: "the backup failed", When: func(o Observed) bool { return o.Backup == Bad }, Do: Enter, To: Aborted, Why: "the backup failed"},
+	{From: []State{BackingUp}, If: "the backup takes longer than its time-out", When: func(o Observed) bool { return o.Backup != Good && overdue(backupTimeout)(o) }, Do: Enter, To: Aborted, Why: "the backup did not end in time"},
+	{From: []State{BackingUp}, If: "the backup runs", When: func(o Observed) bool { return o.Backup != Good }, Do: Wait, Why: "the backup runs", Until: after(backupTimeout), On: []Event{OnTimer, OnPull, OnComment}},
+
+	// The gates before the merge.
+	{From: gated, If: "held", When: func(o Observed) bool { return o.Held }, Do: Wait, To: Open, Why: "held", On: []Event{OnComment}},
+	{From: gated, If: "a draft", When: func(o Observed) bool { return o.Pull.Draft }, Do: Wait, To: Open, Why: "the pull request is a draft", On: []Event{OnPull}},
+	{From: gated, If: "changes requested", When: func(o Observed) bool { return o.Pull.Review == ReviewChanges }, Do: Wait, To: Open, Why: "a reviewer asked for changes", On: []Event{OnReview}},
+	{From: gated, If: "a check failed", When: func(o Observed) bool { return o.Pull.Checks == Bad }, Do: Wait, To: Open, Why: "a check failed", On: []Event{OnCheck, OnPull}},
+	{From: gated, If: "checks not all green", When: func(o Observed) bool { return o.Pull.Checks != Good }, Do: Wait, To: Open, Why: "waits for the checks", Until: inSoon, On: []Event{OnCheck}},
+	{From: gated, If: "a person has to agree and has not", When: needsReview, Do: Wait, To: Open, Why: "waits for an approving review, or /upgrade approve", On: []Event{OnReview, OnComment}},
+	{From: gated, If: "GitHub does not know yet whether it merges", When: func(o Observed) bool { return o.Pull.Mergeable != MergeClean }, Do: Wait, To: Open, Why: "GitHub works out whether it merges", Until: func(o Observed) time.Time { return o.Now.Add(10 * time.Second) }, On: []Event{OnTimer}},
+	{From: gated, If: "outside schedule.merge", When: func(o Observed) bool { return !o.Merging.Open }, Do: Wait, To: Open, Why: "waits for the window in which belay merges", Until: func(o Observed) time.Time { return o.Merging.Next }, On: []Event{OnTimer}},
+	{From: gated, If: "another upgrade of the repository is being applied", When: func(o Observed) bool { return !o.Turn }, Do: Wait, To: Open, Why: "waits until the merge before it has been applied", Until: inSoon, On: []Event{OnTurn}},
+	{From: gated, If: "a backup is configured and none is fresh", When: needsBackup, Do: Backup, To: BackingUp, Why: "ready to merge: the backup comes first"},
+	{From: gated, Do: Merge, To: Applying, Why: "all gates are open"},
+
+	// After the merge.
+	{From: []State{Applying}, If: "no check says when it is applied", When: func(o Observed) bool { return o.Apply == None }, Do: Enter, To: Watching, Why: "merged; no check is named in apply.checks"},
+	{From: []State{Applying}, If: "CI applied it", When: func(o Observed) bool { return o.Apply == Good }, Do: Enter, To: Watching, Why: "applied"},
+	{From: []State{Applying}, If: "CI failed", When: func(o Observed) bool { return o.Apply == Bad }, Do: Enter, To: Failed, Why: "CI could not apply it"},
+	{From: []State{Applying}, If: "CI takes longer than apply.timeout", When: overdue(applyTimeout), Do: Enter, To: Failed, Why: "CI did not apply it in time"},
+	{From: []State{Applying}, Do: Wait, Why: "waits for CI to apply it", Until: after(applyTimeout), On: []Event{OnCheck, OnTimer}},
+
+	{From: []State{Watching}, If: "unhealthy", When: func(o Observed) bool { return o.Health == Bad }, Do: Enter, To: Failed, Why: "the service is not healthy"},
+	{From: []State{Watching}, If: "the window is not over", When: func(o Observed) bool { return !overdue(watchWindow)(o) }, Do: Wait, Why: "its health is watched", Until: after(watchWindow), On: []Event{OnTimer}},
+	{From: []State{Watching}, If: "healthy through the window", When: func(o Observed) bool { return o.Health == Good }, Do: Enter, To: Verified, Why: "healthy through the whole window"},
+	{From: []State{Watching}, Do: Enter, To: Unverified, Why: "applied; nothing that watches its health is configured or in reach"},
+}
