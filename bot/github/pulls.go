@@ -1,0 +1,217 @@
+package github
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	gh "github.com/google/go-github/v60/github"
+)
+
+// Draft is what a pull request is made of.
+type Draft struct {
+	Branch string
+	Base   string
+	Title  string
+	Body   string
+	Labels []string
+}
+
+// FindPull returns the number of the newest pull request from a branch, open or
+// not, 0 when there is none.
+func (r *Repository) FindPull(ctx context.Context, branch string) (int, error) {
+	list, _, err := r.rest.PullRequests.List(ctx, r.owner, r.name, &gh.PullRequestListOptions{
+		State: "all", Head: r.owner + ":" + branch, Sort: "created", Direction: "desc", ListOptions: gh.ListOptions{PerPage: 10}})
+	if err != nil {
+		return 0, fmt.Errorf("%s: pull requests of branch %s: %w", r.Name, branch, r.noAccess(err))
+	}
+	for _, p := range list { // a server may not know the filter
+		if p.GetHead().GetRef() == branch && strings.EqualFold(p.GetHead().GetRepo().GetFullName(), r.Name) {
+			return p.GetNumber(), nil
+		}
+	}
+	return 0, nil
+}
+
+// OpenPulls lists the numbers and bodies of the open pull requests whose branch
+// begins with a prefix, oldest first.
+func (r *Repository) OpenPulls(ctx context.Context, prefix string) ([]Pull, error) {
+	var out []Pull
+	for page := 1; page != 0; {
+		list, resp, err := r.rest.PullRequests.List(ctx, r.owner, r.name, &gh.PullRequestListOptions{
+			State: "open", Sort: "created", Direction: "asc", ListOptions: gh.ListOptions{Page: page, PerPage: 100}})
+		if err != nil {
+			return nil, fmt.Errorf("%s: open pull requests: %w", r.Name, r.noAccess(err))
+		}
+		for _, p := range list {
+			if strings.HasPrefix(p.GetHead().GetRef(), prefix) && strings.EqualFold(p.GetHead().GetRepo().GetFullName(), r.Name) {
+				out = append(out, Pull{Number: p.GetNumber(), State: "OPEN", Title: p.GetTitle(), Body: p.GetBody(), Branch: p.GetHead().GetRef(),
+					Head: p.GetHead().GetSHA(), Author: strings.TrimSuffix(p.GetUser().GetLogin(), "[bot]"), BaseName: p.GetBase().GetRef()})
+			}
+		}
+		page = resp.NextPage
+	}
+	return out, nil
+}
+
+// OpenPull opens a pull request and returns its number. A branch has one open
+// pull request at most: when it exists already, its number comes back.
+func (r *Repository) OpenPull(ctx context.Context, d Draft) (int, error) {
+	p, resp, err := r.rest.PullRequests.Create(ctx, r.owner, r.name, &gh.NewPullRequest{
+		Title: &d.Title, Head: &d.Branch, Base: &d.Base, Body: &d.Body, MaintainerCanModify: gh.Bool(true)})
+	if err != nil && resp != nil && resp.StatusCode == http.StatusUnprocessableEntity {
+		if number, findErr := r.FindPull(ctx, d.Branch); findErr == nil && number != 0 {
+			return number, r.EditPull(ctx, number, d)
+		}
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%s: opening the pull request of %s: %w", r.Name, d.Branch, r.noAccess(err))
+	}
+	return p.GetNumber(), nil
+}
+
+// EditPull gives a pull request its title and body.
+func (r *Repository) EditPull(ctx context.Context, number int, d Draft) error {
+	_, _, err := r.rest.PullRequests.Edit(ctx, r.owner, r.name, number, &gh.PullRequest{Title: &d.Title, Body: &d.Body})
+	if err != nil {
+		return fmt.Errorf("%s#%d: editing: %w", r.Name, number, r.noAccess(err))
+	}
+	return nil
+}
+
+// ClosePull closes a pull request; one that is closed already stays so.
+func (r *Repository) ClosePull(ctx context.Context, number int) error {
+	_, _, err := r.rest.PullRequests.Edit(ctx, r.owner, r.name, number, &gh.PullRequest{State: gh.String("closed")})
+	if err != nil {
+		return fmt.Errorf("%s#%d: closing: %w", r.Name, number, r.noAccess(err))
+	}
+	return nil
+}
+
+// Merge is how a pull request is merged.
+type Merge struct {
+	Head    string // the commit that was judged; another one is not merged
+	Title   string // of the squashed commit
+	Message string
+}
+
+// MergePull squashes a pull request into its base and returns the commit. It
+// returns ErrStale when the head is another one by now, and ErrNotMergeable
+// when GitHub refuses: a check, a review or a rule is missing.
+func (r *Repository) MergePull(ctx context.Context, number int, m Merge) (string, error) {
+	got, resp, err := r.rest.PullRequests.Merge(ctx, r.owner, r.name, number, m.Message,
+		&gh.PullRequestOptions{CommitTitle: m.Title, SHA: m.Head, MergeMethod: "squash"})
+	if err != nil && resp != nil {
+		switch resp.StatusCode {
+		case http.StatusConflict:
+			return "", fmt.Errorf("%s#%d: %w", r.Name, number, ErrStale)
+		case http.StatusMethodNotAllowed:
+			return "", fmt.Errorf("%s#%d: %w: %w", r.Name, number, ErrNotMergeable, meaning(err))
+		}
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s#%d: merging: %w", r.Name, number, r.noAccess(err))
+	}
+	return got.GetSHA(), nil
+}
+
+// labelColours are the colours in which labels are made.
+var labelColours = map[string]string{"belay": "1f6feb", "risk: safe": "2da44e", "risk: caution": "d29922", "risk: unknown": "8b949e",
+	"database": "8250df", "security": "cf222e", "data migration": "8250df", "ignored by terraform": "bf8700"}
+
+// SetLabels gives a pull request labels of belay's, making those that the
+// repository lacks, and takes belay's others away. Labels that people added stay.
+func (r *Repository) SetLabels(ctx context.Context, number int, have, want []string) error {
+	keep := slices.Clone(want)
+	for _, l := range have {
+		if !ours(l) && !slices.Contains(keep, l) {
+			keep = append(keep, l)
+		}
+	}
+	if sameSet(have, keep) {
+		return nil
+	}
+	if err := r.makeLabels(ctx, want); err != nil {
+		return err
+	}
+	if _, _, err := r.rest.Issues.ReplaceLabelsForIssue(ctx, r.owner, r.name, number, keep); err != nil {
+		return fmt.Errorf("%s#%d: labels: %w", r.Name, number, r.noAccess(err))
+	}
+	return nil
+}
+
+func ours(label string) bool {
+	_, ok := labelColours[label]
+	return ok || strings.HasPrefix(label, "step ") || strings.HasPrefix(label, "steps: ")
+}
+
+func sameSet(a, b []string) bool {
+	a, b = slices.Clone(a), slices.Clone(b)
+	slices.Sort(a)
+	slices.Sort(b)
+	return slices.Equal(slices.Compact(a), slices.Compact(b))
+}
+
+func (r *Repository) makeLabels(ctx context.Context, want []string) error {
+	have := map[string]bool{}
+	for page := 1; page != 0; {
+		list, resp, err := r.rest.Issues.ListLabels(ctx, r.owner, r.name, &gh.ListOptions{Page: page, PerPage: 100})
+		if err != nil {
+			return fmt.Errorf("%s: labels: %w", r.Name, r.noAccess(err))
+		}
+		for _, l := range list {
+			have[strings.ToLower(l.GetName())] = true
+		}
+		page = resp.NextPage
+	}
+	for _, name := range want {
+		if have[strings.ToLower(name)] {
+			continue
+		}
+		colour := labelColours[name]
+		if colour == "" {
+			colour = "1f6feb"
+		}
+		_, resp, err := r.rest.Issues.CreateLabel(ctx, r.owner, r.name, &gh.Label{Name: gh.String(name), Color: gh.String(colour)})
+		if err != nil && (resp == nil || resp.StatusCode != http.StatusUnprocessableEntity) { // 422: somebody was faster
+			return fmt.Errorf("%s: label %q: %w", r.Name, name, r.noAccess(err))
+		}
+	}
+	return nil
+}
+
+// RequiredChecks are the names of the checks that the rules of a branch ask for.
+func (r *Repository) RequiredChecks(ctx context.Context, branch string) ([]string, error) {
+	var out []string
+	b, _, err := r.rest.Repositories.GetBranch(ctx, r.owner, r.name, branch, 3)
+	if err != nil {
+		return nil, fmt.Errorf("%s: branch %s: %w", r.Name, branch, r.noAccess(err))
+	}
+	if c := b.Protection.GetRequiredStatusChecks(); c != nil {
+		out = append(out, c.Contexts...)
+		for _, check := range c.Checks {
+			out = append(out, check.Context)
+		}
+	}
+	rules, _, err := r.rest.Repositories.GetRulesForBranch(ctx, r.owner, r.name, branch)
+	if err = meaning(err); err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrNoAccess) {
+		return nil, fmt.Errorf("%s: rules of branch %s: %w", r.Name, branch, err)
+	}
+	for _, rule := range rules {
+		if rule.Type != "required_status_checks" || rule.Parameters == nil {
+			continue
+		}
+		var p gh.RequiredStatusChecksRuleParameters
+		if err := unmarshal(*rule.Parameters, &p); err != nil {
+			return nil, fmt.Errorf("%s: rules of branch %s: %w", r.Name, branch, err)
+		}
+		for _, c := range p.RequiredStatusChecks {
+			out = append(out, c.Context)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
