@@ -21,24 +21,42 @@ type Draft struct {
 	Labels []string
 }
 
-// FindPull returns the number of the newest pull request from a branch, open or
-// not, 0 when there is none.
-func (r *Repository) FindPull(ctx context.Context, branch string) (int, error) {
+// FindPull returns the newest pull request from a branch, open or not, with
+// Number, State and Head; its Number is 0 when there is none.
+func (r *Repository) FindPull(ctx context.Context, branch string) (Pull, error) {
 	list, _, err := r.rest.PullRequests.List(ctx, r.owner, r.name, &gh.PullRequestListOptions{
 		State: "all", Head: r.owner + ":" + branch, Sort: "created", Direction: "desc", ListOptions: gh.ListOptions{PerPage: 10}})
 	if err != nil {
-		return 0, fmt.Errorf("%s: pull requests of branch %s: %w", r.Name, branch, r.noAccess(err))
+		return Pull{}, fmt.Errorf("%s: pull requests of branch %s: %w", r.Name, branch, r.noAccess(err))
 	}
 	for _, p := range list { // a server may not know the filter
-		if p.GetHead().GetRef() == branch && strings.EqualFold(p.GetHead().GetRepo().GetFullName(), r.Name) {
-			return p.GetNumber(), nil
+		if p.GetHead().GetRef() == branch && r.isSame(p) {
+			return summary(p), nil
 		}
 	}
-	return 0, nil
+	return Pull{}, nil
 }
 
-// OpenPulls lists the numbers and bodies of the open pull requests whose branch
-// begins with a prefix, oldest first.
+// isSame reports whether a pull request comes from this repository and not from a fork.
+func (r *Repository) isSame(p *gh.PullRequest) bool {
+	return strings.EqualFold(p.GetHead().GetRepo().GetFullName(), r.Name)
+}
+
+// summary is what a list shows of a pull request.
+func summary(p *gh.PullRequest) Pull {
+	out := Pull{Number: p.GetNumber(), State: "OPEN", Title: p.GetTitle(), Body: p.GetBody(), Branch: p.GetHead().GetRef(), Head: p.GetHead().GetSHA(),
+		Author: strings.TrimSuffix(p.GetUser().GetLogin(), "[bot]"), BaseName: p.GetBase().GetRef()}
+	switch {
+	case p.MergedAt != nil:
+		out.State, out.MergeSHA = "MERGED", p.GetMergeCommitSHA()
+	case p.GetState() == "closed":
+		out.State = "CLOSED"
+	}
+	return out
+}
+
+// OpenPulls lists the open pull requests whose branch begins with a prefix,
+// oldest first, with what a list shows of them.
 func (r *Repository) OpenPulls(ctx context.Context, prefix string) ([]Pull, error) {
 	var out []Pull
 	for page := 1; page != 0; {
@@ -48,9 +66,8 @@ func (r *Repository) OpenPulls(ctx context.Context, prefix string) ([]Pull, erro
 			return nil, fmt.Errorf("%s: open pull requests: %w", r.Name, r.noAccess(err))
 		}
 		for _, p := range list {
-			if strings.HasPrefix(p.GetHead().GetRef(), prefix) && strings.EqualFold(p.GetHead().GetRepo().GetFullName(), r.Name) {
-				out = append(out, Pull{Number: p.GetNumber(), State: "OPEN", Title: p.GetTitle(), Body: p.GetBody(), Branch: p.GetHead().GetRef(),
-					Head: p.GetHead().GetSHA(), Author: strings.TrimSuffix(p.GetUser().GetLogin(), "[bot]"), BaseName: p.GetBase().GetRef()})
+			if strings.HasPrefix(p.GetHead().GetRef(), prefix) && r.isSame(p) {
+				out = append(out, summary(p))
 			}
 		}
 		page = resp.NextPage
@@ -64,8 +81,8 @@ func (r *Repository) OpenPull(ctx context.Context, d Draft) (int, error) {
 	p, resp, err := r.rest.PullRequests.Create(ctx, r.owner, r.name, &gh.NewPullRequest{
 		Title: &d.Title, Head: &d.Branch, Base: &d.Base, Body: &d.Body, MaintainerCanModify: gh.Bool(true)})
 	if err != nil && resp != nil && resp.StatusCode == http.StatusUnprocessableEntity {
-		if number, findErr := r.FindPull(ctx, d.Branch); findErr == nil && number != 0 {
-			return number, r.EditPull(ctx, number, d)
+		if found, findErr := r.FindPull(ctx, d.Branch); findErr == nil && found.State == "OPEN" {
+			return found.Number, r.EditPull(ctx, found.Number, d)
 		}
 	}
 	if err != nil {

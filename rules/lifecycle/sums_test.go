@@ -1,0 +1,98 @@
+package lifecycle_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/belaybot/belay/rules/lifecycle"
+)
+
+func TestChecks(t *testing.T) {
+	good := func(name string) lifecycle.Reported { return lifecycle.Reported{Name: name, State: lifecycle.Good} }
+	bad := func(name string) lifecycle.Reported { return lifecycle.Reported{Name: name, State: lifecycle.Bad} }
+	running := func(name string) lifecycle.Reported {
+		return lifecycle.Reported{Name: name, State: lifecycle.Running}
+	}
+	own := lifecycle.Reported{Name: "belay/verify", State: lifecycle.Running, Own: true}
+	type list = []lifecycle.Reported
+	for _, tc := range []struct {
+		name     string
+		required []string
+		reported list
+		age      time.Duration
+		want     lifecycle.Progress
+	}{
+		{"a required one that has not reported is waited for", []string{"ci"}, list{good("lint")}, time.Hour, lifecycle.Running},
+		{"only the required one counts", []string{"ci"}, list{good("ci"), bad("lint"), running("docs")}, 0, lifecycle.Good},
+		{"with none required all reported ones count", nil, list{good("ci"), bad("lint")}, 0, lifecycle.Bad},
+		{"belay's own never count", nil, list{good("ci"), own}, 0, lifecycle.Good},
+		{"nothing reported yet", nil, list{own}, time.Second, lifecycle.Running},
+		{"nothing reports at all", nil, list{own}, time.Hour, lifecycle.Good},
+		{"the same name from two sources counts by the worse", []string{"ci"}, list{good("ci"), bad("ci")}, 0, lifecycle.Bad},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := lifecycle.Checks(tc.required, tc.reported, tc.age); got != tc.want {
+				t.Errorf("%s, want %s", got, tc.want)
+			}
+		})
+	}
+	if got := lifecycle.Applied(nil, list{good("ci")}); got != lifecycle.None {
+		t.Errorf("applied without a named check is %s", got)
+	}
+	if got := lifecycle.Applied([]string{"deploy"}, list{good("deploy"), bad("build-cli")}); got != lifecycle.Good {
+		t.Errorf("an unrelated workflow that fails makes the apply %s", got)
+	}
+}
+
+func TestReviews(t *testing.T) {
+	approved := lifecycle.Opinion{State: "APPROVED", Login: "ana", OfHead: true, MayWrite: true}
+	changes := lifecycle.Opinion{State: "CHANGES_REQUESTED", Login: "ana", MayWrite: true}
+	with := func(o lifecycle.Opinion, f func(*lifecycle.Opinion)) lifecycle.Opinion { f(&o); return o }
+	type list = []lifecycle.Opinion
+	for _, tc := range []struct {
+		name string
+		in   list
+		want lifecycle.Review
+	}{
+		{"nobody", nil, lifecycle.ReviewNone},
+		{"approved", list{approved}, lifecycle.ReviewApproved},
+		{"approved by somebody who may not write", list{with(approved, func(o *lifecycle.Opinion) { o.MayWrite = false })}, lifecycle.ReviewNone},
+		{"approved by the bot", list{with(approved, func(o *lifecycle.Opinion) { o.Bot = true })}, lifecycle.ReviewNone},
+		{"approved before the last push", list{with(approved, func(o *lifecycle.Opinion) { o.OfHead = false })}, lifecycle.ReviewNone},
+		{"a later comment leaves the approval", list{approved, with(approved, func(o *lifecycle.Opinion) { o.State = "COMMENTED" })}, lifecycle.ReviewApproved},
+		{"taken back", list{changes, approved}, lifecycle.ReviewApproved},
+		{"dismissed", list{changes, with(changes, func(o *lifecycle.Opinion) { o.State = "DISMISSED" })}, lifecycle.ReviewNone},
+		{"one asks for changes, another approves", list{changes, with(approved, func(o *lifecycle.Opinion) { o.Login = "bo" })}, lifecycle.ReviewChanges},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := lifecycle.Reviews(tc.in); got != tc.want {
+				t.Errorf("%s, want %s", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestRoom(t *testing.T) {
+	at := func(h int) time.Time { return now.Add(time.Duration(h) * time.Hour) }
+	for _, tc := range []struct {
+		name           string
+		opened         time.Time
+		started, ahead int
+		want           bool
+		next           time.Time
+	}{
+		{"the first opens a window", time.Time{}, 0, 0, true, at(6)},
+		{"the fifth fits", at(-1), 4, 0, true, at(5)},
+		{"the sixth waits until the window ends", at(-1), 5, 0, false, at(5)},
+		{"those who came before go first", at(-1), 3, 2, false, at(5)},
+		{"after the window the count starts again", at(-6), 5, 4, true, at(6)},
+		{"and is a limit again", at(-6), 5, 5, false, at(6)},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, next := lifecycle.Room(now, tc.opened, tc.started, tc.ahead, 5, 6*time.Hour)
+			if got != tc.want || !next.Equal(tc.next) {
+				t.Errorf("%v until %v, want %v until %v", got, next, tc.want, tc.next)
+			}
+		})
+	}
+}
