@@ -167,3 +167,12 @@ func (a *App) Payload(ctx context.Context, id int64) ([]byte, error) {
 	}
 	return d.Request.GetRawPayload(), nil
 }
+
+// DefaultBranch is the name of the repository's default branch.
+func (r *Repository) DefaultBranch(ctx context.Context) (string, error) {
+	got, _, err := r.rest.Repositories.Get(ctx, r.owner, r.name)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", r.Name, r.noAccess(err))
+	}
+	return got.GetDefaultBranch(), nil
+}

@@ -55,8 +55,11 @@ func Tree(dir, rev string) (terraform.Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tree{t}, nil
+	return Lend(t), nil
 }
+
+// Lend gives a git tree the form that bot/terraform reads.
+func Lend(t git.Tree) terraform.Tree { return tree{t} }
 
 // tree lends a git tree to bot/terraform, so that neither room knows the other.
 type tree struct{ git.Tree }

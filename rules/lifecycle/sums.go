@@ -120,3 +120,9 @@ func Room(now, opened time.Time, started, ahead, limit int, window time.Duration
 	}
 	return started+ahead < limit, opened.Add(window)
 }
+
+// Fresh reports whether a backup that started at a moment still counts now.
+// maxAge zero is without limit.
+func Fresh(now, started time.Time, maxAge time.Duration) bool {
+	return maxAge == 0 || now.Sub(started) <= maxAge
+}

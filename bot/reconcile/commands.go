@@ -1,0 +1,175 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/belaybot/belay/bot/github"
+	"github.com/belaybot/belay/bot/report"
+	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/rules/command"
+	"github.com/belaybot/belay/rules/lifecycle"
+)
+
+// obey reads the comments that were written since the last look and does what
+// people ask for. Commands are part of what is observed, so a lost webhook
+// loses none.
+func (r *Reconciler) obey(ctx context.Context, j *job) error {
+	for _, c := range j.pull.Comments {
+		if c.ID <= j.rec.Seen {
+			continue
+		}
+		commands := command.Parse(c.Body)
+		if c.Bot || c.Edited || c.Login == "" || len(commands) == 0 {
+			j.rec.Seen = c.ID
+			continue
+		}
+		if err := r.obeyComment(ctx, j, c, commands); err != nil {
+			return err
+		}
+		j.rec.Seen = c.ID
+		if err := r.save(ctx, j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Reconciler) obeyComment(ctx context.Context, j *job, c github.Comment, commands []command.Command) error {
+	if err := j.repo.React(ctx, c.ID, "eyes"); err != nil {
+		return err
+	}
+	may, err := r.mayWrite(ctx, j, c.Login)
+	if err != nil {
+		return err
+	}
+	all := true
+	if !may {
+		all = false
+		refusal := answer{Login: c.Login, Command: "upgrade", Text: "commands are for people with write permission in this repository"}
+		for _, old := range j.rec.Answers {
+			if old == refusal {
+				refusal.Text = ""
+			}
+		}
+		if refusal.Text != "" { // once per person
+			j.rec.answer(refusal)
+		}
+	} else {
+		for _, cmd := range commands {
+			text, ok, err := r.command(ctx, j, c, cmd)
+			if err != nil {
+				return err
+			}
+			all = all && ok
+			j.rec.answer(answer{Login: c.Login, Command: strings.TrimSpace(cmd.Written + " " + cmd.Args), Text: text, OK: ok})
+			if ok {
+				j.event(c.Login, "command", strings.TrimSpace(cmd.Written+" "+cmd.Args), map[string]string{"comment": fmt.Sprint(c.ID)})
+			}
+		}
+	}
+	reaction := "rocket"
+	if !all {
+		reaction = "confused"
+	}
+	return j.repo.React(ctx, c.ID, reaction)
+}
+
+// command carries out one command and returns the answer, and whether it could
+// be done.
+func (r *Reconciler) command(ctx context.Context, j *job, c github.Comment, cmd command.Command) (string, bool, error) {
+	if cmd.Verb == "" {
+		if cmd.Nearest != "" {
+			return fmt.Sprintf("there is no such command; did you mean `/upgrade %s`?", cmd.Nearest), false, nil
+		}
+		return "there is no such command; `/upgrade help` lists them", false, nil
+	}
+	if cmd.Problem != "" {
+		return cmd.Problem, false, nil
+	}
+	if j.u.Final {
+		return r.commandAfter(ctx, j, cmd)
+	}
+	by := &said{Login: c.Login, Reason: cmd.Args, Head: j.pull.Head, At: c.At}
+	switch cmd.Verb {
+	case command.Help:
+		return report.Help(), true, nil
+	case command.Status:
+		return j.status().Headline(), true, nil
+	case command.Approve:
+		j.rec.Approved = by
+		return "approved " + short(j.pull.Head), true, nil
+	case command.Hold:
+		j.rec.Held = by
+		return "held until `/upgrade resume`", true, nil
+	case command.Resume:
+		if j.rec.Held == nil {
+			return "nothing was held", true, nil
+		}
+		j.rec.Held = nil
+		return "goes on", true, nil
+	case command.Retry:
+		j.rec.Retry = true
+		return "tries again", true, nil
+	case command.Plan, command.Rebase:
+		j.rec.Redo = true
+		return "planned again on today's default branch", true, nil
+	case command.To:
+		newer := j.rec.Target
+		newer.Tag, newer.Digest = cmd.Args, ""
+		j.rec.Newer = &newer
+		return "goes to " + cmd.Args + " where that is newer than what is pinned", true, nil
+	case command.Ignore:
+		target := j.u.To
+		if cmd.Args == "major" || cmd.Args == "minor" {
+			target = cmd.Args
+		}
+		if err := r.opts.Store.AddBlock(ctx, store.Block{Repository: j.u.Repository, Service: j.u.Service, Image: j.u.Lane, Target: target, Why: "/upgrade ignore by " + c.Login, At: r.opts.Now()}); err != nil {
+			return "", false, err
+		}
+		if err := j.repo.ClosePull(ctx, j.u.Pull); err != nil {
+			return "", false, err
+		}
+		j.pull.State = "CLOSED"
+		return "closed, and left out from now on", true, nil
+	case command.Backup:
+		return "the backup runs by itself right before the merge; taking one at another time needs access to the cluster, which this version of belay does not have", false, nil
+	case command.Step:
+		return "this pull request goes straight to its version; stepping through the ladder is not there yet", false, nil
+	case command.Rollback, command.Restore:
+		return "nothing is merged yet that could be undone: close the pull request instead", false, nil
+	}
+	return "", false, fmt.Errorf("no effect is known for %q", cmd.Verb)
+}
+
+// commandAfter answers commands on an upgrade that is over.
+func (r *Reconciler) commandAfter(ctx context.Context, j *job, cmd command.Command) (string, bool, error) {
+	switch cmd.Verb {
+	case command.Help:
+		return report.Help(), true, nil
+	case command.Status:
+		return j.status().Headline(), true, nil
+	case command.Retry:
+		if s := lifecycle.State(j.u.State); s != lifecycle.Failed && s != lifecycle.Closed {
+			return "there is nothing to try again: the upgrade is " + j.u.State, false, nil
+		}
+		if err := r.opts.Store.RemoveBlock(ctx, j.u.Repository, j.u.Service, j.u.To); err != nil {
+			return "", false, err
+		}
+		d, err := j.rec.Target.dispatch()
+		if err != nil {
+			return "", false, err
+		}
+		return "tried again in a new pull request", true, r.create(ctx, j.u.Repository, j.u.Service, j.u.Lane, j.u.From, j.u.To, targetOf(d, j.rec.Target.Dispatch), record{Security: j.rec.Security})
+	default:
+		return "this upgrade is over: it is " + j.u.State, false, nil
+	}
+}
+
+func short(sha string) string {
+	if len(sha) > 7 {
+		return sha[:7]
+	}
+	return sha
+}

@@ -1,0 +1,242 @@
+package reconcile
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/belaybot/belay/bot/github"
+	"github.com/belaybot/belay/bot/report"
+	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/rules/lifecycle"
+	"github.com/belaybot/belay/rules/plan"
+	"github.com/belaybot/belay/rules/version"
+)
+
+// Dispatch plans a stored dispatch on the repositories it is meant for, and
+// makes or joins one upgrade per service. A repository that cannot be read now
+// does not hold up the others; its error comes back, and all is tried again.
+func (r *Reconciler) Dispatch(ctx context.Context, id string) error {
+	d, err := r.opts.Store.Dispatch(ctx, id)
+	if err != nil {
+		return fmt.Errorf("dispatch %s: %w", id, err)
+	}
+	if d.Done {
+		return nil
+	}
+	names := []string{d.Repository}
+	if d.Repository == "" {
+		if names, err = r.opts.GitHub.Installed(ctx); err != nil {
+			return err
+		}
+	}
+	var failures []error
+	for _, name := range names {
+		outcomes, err := r.dispatchTo(ctx, name, d)
+		if errors.Is(err, github.ErrNoAccess) {
+			outcomes, err = []store.Outcome{{Repository: name, Reason: err.Error(), At: r.opts.Now()}}, nil
+		}
+		if err != nil {
+			failures = append(failures, fmt.Errorf("dispatch %s for %s: %w", id, name, err))
+			continue
+		}
+		if err := r.opts.Store.SetOutcomes(ctx, id, name, outcomes); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(failures...); err != nil {
+		return err
+	}
+	return r.opts.Store.FinishDispatch(ctx, id)
+}
+
+func (r *Reconciler) dispatchTo(ctx context.Context, name string, stored store.Dispatch) ([]store.Outcome, error) {
+	j := &job{u: store.Upgrade{Repository: name}, home: r.home(name)}
+	var err error
+	if j.repo, err = r.opts.GitHub.Repository(ctx, name); err != nil {
+		return nil, err
+	}
+	branch, err := j.repo.DefaultBranch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	v, err := r.today(ctx, j, branch)
+	if err != nil {
+		return nil, err
+	}
+	t := target{Image: stored.Image, Tag: stored.Tag, Digest: stored.Digest, HubLink: stored.HubLink, Dispatch: stored.ID}
+	d, err := t.dispatch()
+	if err != nil {
+		return nil, err
+	}
+	d.Status, d.Provider = stored.Status, stored.Provider
+	result, err := v.planner.Plan(ctx, v.inventory, d)
+	if err != nil {
+		return nil, err
+	}
+	now := r.opts.Now()
+	var out []store.Outcome
+	if result.Refused != "" {
+		out = append(out, store.Outcome{Repository: name, Reason: result.Refused, At: now})
+	}
+	for _, s := range result.Skipped {
+		out = append(out, store.Outcome{Repository: name, Service: s.Service, Reason: s.Reason, Path: s.Path, Line: s.Line, At: now})
+	}
+	for _, u := range result.Upgrades {
+		o, err := r.join(ctx, name, u, t)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, o)
+	}
+	return out, nil
+}
+
+// join makes an upgrade, or brings the newer version to the one that is open.
+func (r *Reconciler) join(ctx context.Context, name string, u plan.Upgrade, t target) (store.Outcome, error) {
+	o := store.Outcome{Repository: name, Service: u.Service, At: r.opts.Now()}
+	blocks, err := r.opts.Store.Blocks(ctx, name, u.Service)
+	if err != nil {
+		return o, err
+	}
+	for _, b := range blocks {
+		if b.Image == lane(u) && (b.Target == u.To || b.Target == string(u.Risk.Bump)) {
+			o.Reason = fmt.Sprintf("%s is left out: %s", u.To, b.Why)
+			return o, nil
+		}
+	}
+	open, err := r.opts.Store.OpenUpgrades(ctx, name)
+	if err != nil {
+		return o, err
+	}
+	for _, old := range open {
+		if old.Service != u.Service || old.Lane != lane(u) || old.State == string(lifecycle.Applying) || old.State == string(lifecycle.Watching) {
+			continue
+		}
+		o.Upgrade = old.ID
+		o.Reason, err = r.bringNewer(ctx, old.ID, u, t)
+		return o, err
+	}
+	rec := record{Security: u.Risk.Security, Risk: u.Risk.Level}
+	o.Upgrade, err = r.createIn(ctx, name, u.Service, lane(u), u.From, u.To, t, rec)
+	return o, err
+}
+
+// bringNewer has an open upgrade go to a newer version.
+func (r *Reconciler) bringNewer(ctx context.Context, id string, u plan.Upgrade, t target) (string, error) {
+	for {
+		j, err := r.load(ctx, id)
+		if err != nil {
+			return "", err
+		}
+		if j.u.To == u.To {
+			return "joins the upgrade that is open already", nil
+		}
+		if !newer(u.To, j.u.To) || j.rec.Newer != nil && !newer(t.Tag, j.rec.Newer.Tag) {
+			return fmt.Sprintf("an upgrade to %s is open already", j.u.To), nil
+		}
+		j.rec.Newer = &t
+		j.event("belay", "newer version", u.To, nil)
+		err = r.save(ctx, j)
+		var conflict *store.ConflictError
+		if errors.As(err, &conflict) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		return "updates the upgrade that is open", r.opts.Wake(ctx, id)
+	}
+}
+
+// newer reports whether a tag is newer than another; what cannot be compared
+// is taken as newer, since the planner has compared it with the pin.
+func newer(a, b string) bool {
+	x, errX := version.Parse(a)
+	y, errY := version.Parse(b)
+	if errX != nil || errY != nil {
+		return a != b
+	}
+	c, err := version.Compare(x, y)
+	return err != nil || c > 0
+}
+
+func (r *Reconciler) create(ctx context.Context, repository, service, lane, from, to string, t target, rec record) error {
+	_, err := r.createIn(ctx, repository, service, lane, from, to, t, rec)
+	return err
+}
+
+func (r *Reconciler) createIn(ctx context.Context, repository, service, lane, from, to string, t target, rec record) (string, error) {
+	now := r.opts.Now()
+	rec.Target, rec.Entered = t, now
+	data, err := json.Marshal(rec)
+	if err != nil {
+		return "", err
+	}
+	u, _, err := r.opts.Store.CreateUpgrade(ctx, store.Upgrade{ID: newID(), Repository: repository, Service: service, Lane: lane, State: string(lifecycle.Queued),
+		From: from, To: to, Created: now, Data: data})
+	if err != nil {
+		return "", err
+	}
+	return u.ID, r.opts.Wake(ctx, u.ID)
+}
+
+// newID names an upgrade: short enough to be said, long enough to be unique.
+func newID() string { return "u" + rand.Text()[:12] }
+
+// Recover rebuilds the record of open upgrades from the markers in a
+// repository's pull requests, and returns how many were taken up.
+func (r *Reconciler) Recover(ctx context.Context, repository string) (int, error) {
+	repo, err := r.opts.GitHub.Repository(ctx, repository)
+	if err != nil {
+		return 0, err
+	}
+	slug, err := r.opts.GitHub.Slug(ctx)
+	if err != nil {
+		return 0, err
+	}
+	pulls, err := repo.OpenPulls(ctx, "belay/")
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, p := range pulls {
+		m, err := report.ParseMarker(p.Body)
+		if err != nil || p.Author != slug {
+			continue
+		}
+		if _, err := r.opts.Store.UpgradeByPull(ctx, repository, p.Number); err == nil {
+			continue
+		} else if !errors.Is(err, store.ErrNotFound) {
+			return n, err
+		}
+		t := target{Tag: m.To, Chart: m.Chart}
+		if m.Chart == "" && len(m.Images) > 0 {
+			t.Image = m.Images[0]
+		}
+		if _, err := t.dispatch(); err != nil {
+			r.opts.Log.Warn("a marker names no image", "repo", repository, "pull", p.Number, "why", err)
+			continue
+		}
+		now := r.opts.Now()
+		data, err := json.Marshal(record{Target: t, Entered: now, Branch: p.Branch, Head: p.Head, Redo: true, Pushed: now.Add(-time.Hour)})
+		if err != nil {
+			return n, err
+		}
+		u, created, err := r.opts.Store.CreateUpgrade(ctx, store.Upgrade{ID: newID(), Repository: repository, Service: m.Service,
+			Lane: lane(plan.Upgrade{Images: m.Images, Chart: m.Chart}), State: string(lifecycle.Open), From: m.From, To: m.To, Pull: p.Number, Started: now, Created: now, Data: data})
+		if err != nil {
+			return n, err
+		}
+		if created {
+			n++
+		}
+		if err := r.opts.Wake(ctx, u.ID); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}

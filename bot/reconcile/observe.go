@@ -1,0 +1,392 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/belaybot/belay/bot/github"
+	"github.com/belaybot/belay/bot/report"
+	"github.com/belaybot/belay/rules/lifecycle"
+	"github.com/belaybot/belay/rules/policy"
+	"github.com/belaybot/belay/rules/risk"
+)
+
+// observe looks at everything that concerns an upgrade. What it returns beside
+// an error is still good for deciding to wait.
+func (r *Reconciler) observe(ctx context.Context, j *job) (lifecycle.Observed, error) {
+	o := lifecycle.Observed{Now: r.opts.Now(), State: lifecycle.State(j.u.State), Since: j.rec.Entered, Risk: j.rec.Risk, Automerge: j.rec.Automerge,
+		Pull: lifecycle.Pull{State: lifecycle.PullNone}, Backup: lifecycle.None, Apply: lifecycle.Running, Health: lifecycle.Unseen}
+	repo, err := r.opts.GitHub.Repository(ctx, j.u.Repository)
+	if err != nil {
+		return o, err
+	}
+	j.repo = repo
+	if err := r.readPull(ctx, j); err != nil {
+		return o, err
+	}
+	v, err := r.viewOf(ctx, j)
+	if err != nil {
+		return o, err
+	}
+	j.policy = v.policy
+	if j.pull != nil {
+		if err := r.obey(ctx, j); err != nil {
+			return o, err
+		}
+	}
+	if err := r.observeBase(ctx, j, v); err != nil {
+		return o, err
+	}
+	o.There, o.Newer, o.Held, o.Retry, o.Redo = j.rec.Gone != "" && j.rec.Newer == nil, j.rec.Newer != nil, j.rec.Held != nil, j.rec.Retry, j.rec.Redo
+	o.Automerge = j.rec.Automerge && risk.MayAutomerge(j.rec.Risk, v.policy.Risk.Automerge)
+	if err := observeSchedule(v.policy, &o); err != nil {
+		return o, err
+	}
+	switch o.State {
+	case lifecycle.Queued:
+		if err := r.observeRoom(ctx, j, &o); err != nil {
+			return o, err
+		}
+	case lifecycle.Open, lifecycle.BackingUp, lifecycle.Aborted:
+		if err := r.observePull(ctx, j, &o); err != nil {
+			return o, err
+		}
+	case lifecycle.Applying, lifecycle.Watching:
+		if err := r.observeAfter(ctx, j, &o); err != nil {
+			return o, err
+		}
+	}
+	o.Approved = j.rec.Approved != nil && j.pull != nil && j.rec.Approved.Head == j.pull.Head
+	return o, nil
+}
+
+// readPull reads the pull request, or finds the one that an earlier life opened.
+func (r *Reconciler) readPull(ctx context.Context, j *job) error {
+	if j.u.Pull == 0 {
+		return nil
+	}
+	p, err := j.repo.Pull(ctx, j.u.Pull)
+	if err != nil {
+		return err
+	}
+	j.pull = &p
+	return nil
+}
+
+// viewOf is the default branch as the pull request's answer shows it, or as it
+// was fetched last where there is no pull request yet.
+func (r *Reconciler) viewOf(ctx context.Context, j *job) (*view, error) {
+	if j.pull == nil {
+		branch, err := j.repo.DefaultBranch(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return r.today(ctx, j, branch)
+	}
+	j.home.mu.Lock()
+	v := j.home.view
+	j.home.mu.Unlock()
+	if v != nil && v.sha == j.pull.Base {
+		return v, nil
+	}
+	return r.today(ctx, j, j.pull.BaseName)
+}
+
+// observeBase notices that the default branch moved under the edits. The same
+// files mean that nothing did; otherwise the plan is made again and compared.
+func (r *Reconciler) observeBase(ctx context.Context, j *job, v *view) error {
+	if j.rec.Base == v.sha || j.rec.Base == "" && j.u.Pull == 0 || j.u.Final || !slices.Contains(unmerged, lifecycle.State(j.u.State)) {
+		return nil
+	}
+	same := len(j.rec.Files) > 0
+	for path, old := range j.rec.Files {
+		content, err := v.inventory.Content(path)
+		same = same && err == nil && hash(string(content)) == old
+	}
+	if same {
+		j.rec.Base = v.sha
+		return nil
+	}
+	p, err := r.plan(ctx, j, v, j.rec.Target)
+	if err != nil {
+		return err
+	}
+	if p == nil {
+		return nil // Gone says why
+	}
+	if p.edits == j.rec.Edits {
+		j.rec.Base, j.rec.Files = v.sha, p.files(v)
+		return nil
+	}
+	j.rec.Redo = true
+	return nil
+}
+
+// unmerged are the states in which the pull request's content matters.
+var unmerged = []lifecycle.State{lifecycle.Open, lifecycle.BackingUp, lifecycle.Aborted}
+
+func observeSchedule(p policy.Policy, o *lifecycle.Observed) error {
+	zone := time.UTC
+	if p.Schedule.Timezone != "" {
+		z, err := time.LoadLocation(p.Schedule.Timezone)
+		if err != nil {
+			return fmt.Errorf("schedule.timezone: %w", err)
+		}
+		zone = z
+	}
+	window := func(s string) (lifecycle.Window, error) {
+		if s == "" {
+			return lifecycle.Window{Open: true}, nil
+		}
+		w, err := policy.ParseWindows(s)
+		if err != nil {
+			return lifecycle.Window{}, err
+		}
+		at := o.Now.In(zone)
+		return lifecycle.Window{Open: w.Contains(at), Next: w.Next(at)}, nil
+	}
+	var err error
+	if o.Opening, err = window(p.Schedule.Open); err != nil {
+		return fmt.Errorf("schedule.open: %w", err)
+	}
+	if o.Merging, err = window(p.Schedule.Merge); err != nil {
+		return fmt.Errorf("schedule.merge: %w", err)
+	}
+	o.BackupTimeout, o.ApplyTimeout = 5*time.Minute, p.Apply.Timeout
+	switch o.Risk {
+	case risk.Safe:
+		o.WatchWindow = p.Verify.Safe
+	case risk.Caution:
+		o.WatchWindow = p.Verify.Caution
+	default:
+		o.WatchWindow = p.Verify.Unknown
+	}
+	return nil
+}
+
+// observePull sums up what the pull request says about the merge.
+func (r *Reconciler) observePull(ctx context.Context, j *job, o *lifecycle.Observed) error {
+	p := j.pull
+	if p == nil {
+		return nil
+	}
+	slug, err := r.opts.GitHub.Slug(ctx)
+	if err != nil {
+		return err
+	}
+	o.Pull = lifecycle.Pull{State: pullState(p.State), Draft: p.Draft, Mergeable: mergeable(p.Mergeable), Foreign: foreign(p, slug), ByPerson: p.MergedBy != "" && p.MergedBy != slug}
+	if o.Pull.State != lifecycle.PullOpen {
+		return nil
+	}
+	// The head is belay's and yet not the recorded one: an earlier life pushed and was killed.
+	o.Pull.Stale = j.rec.Redo || p.Head != j.rec.Head && !o.Pull.Foreign
+	if m, err := report.ParseMarker(p.Body); err != nil || m.String() != j.rec.Marker {
+		o.Redo = true // somebody changed the marker: it is written again
+	}
+	required, err := r.required(ctx, j)
+	if err != nil {
+		return err
+	}
+	var reported []lifecycle.Reported
+	for _, c := range p.Checks {
+		reported = append(reported, lifecycle.Reported{Name: c.Name, State: progress(c.State), Own: strings.HasPrefix(c.Name, "belay/") && c.App == slug})
+	}
+	o.Pull.Checks = lifecycle.Checks(required, reported, o.Now.Sub(j.rec.Pushed))
+	if o.Pull.Review, err = r.review(ctx, j, slug); err != nil {
+		return err
+	}
+	if o.Turn, err = r.myTurn(ctx, j); err != nil {
+		return err
+	}
+	return r.observeBackup(ctx, j, o)
+}
+
+// foreign reports whether somebody else's commits are on the branch.
+func foreign(p *github.Pull, slug string) bool {
+	for _, c := range p.Commits {
+		if c.Login != slug && c.Email != botEmail(slug) {
+			return true
+		}
+	}
+	return false
+}
+
+func botEmail(slug string) string { return slug + "[bot]@users.noreply.github.com" }
+
+func pullState(s string) lifecycle.PullState {
+	switch s {
+	case "MERGED":
+		return lifecycle.PullMerged
+	case "CLOSED":
+		return lifecycle.PullClosed
+	}
+	return lifecycle.PullOpen
+}
+
+func mergeable(s string) lifecycle.Mergeable {
+	switch s {
+	case "MERGEABLE":
+		return lifecycle.MergeClean
+	case "CONFLICTING":
+		return lifecycle.MergeConflict
+	}
+	return lifecycle.MergeUnknown
+}
+
+func progress(s github.CheckState) lifecycle.Progress {
+	switch s {
+	case github.CheckGood:
+		return lifecycle.Good
+	case github.CheckBad:
+		return lifecycle.Bad
+	case github.CheckPending:
+	}
+	return lifecycle.Running
+}
+
+// rulesFor is how long a branch's rules and a person's permission are believed.
+const rulesFor = 5 * time.Minute
+
+func (r *Reconciler) required(ctx context.Context, j *job) ([]string, error) {
+	j.home.mu.Lock()
+	known, asked := j.home.required, j.home.asked
+	j.home.mu.Unlock()
+	if !asked.IsZero() && r.opts.Now().Sub(asked) < rulesFor {
+		return slices.Clone(known), nil
+	}
+	list, err := j.repo.RequiredChecks(ctx, j.pull.BaseName)
+	if err != nil {
+		return nil, err
+	}
+	j.home.mu.Lock()
+	defer j.home.mu.Unlock()
+	j.home.required, j.home.asked = list, r.opts.Now()
+	return slices.Clone(list), nil
+}
+
+// review sums up the reviews. Whether somebody may write is asked of GitHub,
+// not taken from what the review says.
+func (r *Reconciler) review(ctx context.Context, j *job, slug string) (lifecycle.Review, error) {
+	var opinions []lifecycle.Opinion
+	for _, v := range j.pull.Reviews {
+		if v.Login == "" || v.State == "COMMENTED" || v.State == "PENDING" {
+			continue
+		}
+		may, err := r.mayWrite(ctx, j, v.Login)
+		if err != nil {
+			return "", err
+		}
+		opinions = append(opinions, lifecycle.Opinion{State: v.State, Login: v.Login, OfHead: v.Commit == j.pull.Head, MayWrite: may, Bot: v.Login == slug})
+	}
+	return lifecycle.Reviews(opinions), nil
+}
+
+func (r *Reconciler) mayWrite(ctx context.Context, j *job, login string) (bool, error) {
+	key := j.u.Repository + " " + login
+	r.mu.Lock()
+	known, ok := r.write[key]
+	r.mu.Unlock()
+	if ok && r.opts.Now().Sub(known.at) < rulesFor {
+		return known.may, nil
+	}
+	may, err := j.repo.MayWrite(ctx, login)
+	if err != nil {
+		return false, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.write[key] = permission{may: may, at: r.opts.Now()}
+	return may, nil
+}
+
+// observeBackup says whether a backup is needed and how it stands.
+func (r *Reconciler) observeBackup(ctx context.Context, j *job, o *lifecycle.Observed) error {
+	b, ok := j.policy.BackupFor(j.u.Service)
+	if !ok || b.Kind == policy.BackupNone {
+		return nil
+	}
+	o.NeedsRun = true
+	if b.Timeout > 0 {
+		o.BackupTimeout = b.Timeout
+	}
+	if j.rec.Backup.Key == "" {
+		return nil
+	}
+	o.Backup = lifecycle.Progress(j.rec.Backup.State)
+	if o.State == lifecycle.BackingUp && o.Backup == lifecycle.Running {
+		if err := r.lookAtBackup(ctx, j); err != nil {
+			return err
+		}
+		o.Backup = lifecycle.Progress(j.rec.Backup.State)
+	}
+	if o.Backup == lifecycle.Good && o.State == lifecycle.Open && !lifecycle.Fresh(o.Now, j.rec.Backup.Started, b.MaxAge) {
+		o.Backup = lifecycle.None
+	}
+	return nil
+}
+
+// observeAfter looks at what follows a merge.
+func (r *Reconciler) observeAfter(ctx context.Context, j *job, o *lifecycle.Observed) error {
+	o.Pull.State = lifecycle.PullMerged
+	if o.State == lifecycle.Applying {
+		if j.rec.Merge.SHA == "" && j.pull != nil {
+			j.rec.Merge.SHA = j.pull.MergeSHA
+		}
+		if len(j.policy.Apply.Checks) == 0 {
+			o.Apply = lifecycle.None
+			return nil
+		}
+		checks, err := j.repo.Checks(ctx, j.rec.Merge.SHA)
+		if errors.Is(err, github.ErrNotFound) {
+			return nil // not there yet, or no longer: the time-out decides
+		}
+		if err != nil {
+			return err
+		}
+		var reported []lifecycle.Reported
+		for _, c := range checks {
+			reported = append(reported, lifecycle.Reported{Name: c.Name, State: progress(c.State)})
+		}
+		o.Apply = lifecycle.Applied(j.policy.Apply.Checks, reported)
+		return nil
+	}
+	if r.opts.Health == nil {
+		return nil
+	}
+	state, detail, err := r.opts.Health.Look(ctx, j.u.Repository, j.u.Service, j.u.To, j.rec.Entered)
+	if err != nil {
+		r.opts.Log.Warn("health not seen", "upgrade", j.u.ID, "why", err)
+		return nil // an outage of the observer is no failure of the service
+	}
+	o.Health, j.rec.Health = state, detail
+	return nil
+}
+
+// observeRoom asks whether the rate limit lets the upgrade start.
+func (r *Reconciler) observeRoom(ctx context.Context, j *job, o *lifecycle.Observed) error {
+	if !j.u.Started.IsZero() || j.policy.Risk.SecurityFirst && len(j.rec.Security) > 0 {
+		o.Room = true
+		return nil
+	}
+	limit := j.policy.Dispatch.Limit
+	opened, started, err := r.window(ctx, j.u.Repository, limit.Window)
+	if err != nil {
+		return err
+	}
+	queued, err := r.opts.Store.OpenUpgrades(ctx, j.u.Repository)
+	if err != nil {
+		return err
+	}
+	ahead := 0
+	for _, q := range queued {
+		if q.ID != j.u.ID && q.State == string(lifecycle.Queued) && q.Started.IsZero() && (q.Created.Before(j.u.Created) || q.Created.Equal(j.u.Created) && q.ID < j.u.ID) {
+			ahead++
+		}
+	}
+	o.Room, o.RoomAt = lifecycle.Room(o.Now, opened, started, ahead, limit.Upgrades, limit.Window)
+	return nil
+}

@@ -1,0 +1,287 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/belaybot/belay/bot/git"
+	"github.com/belaybot/belay/bot/github"
+	"github.com/belaybot/belay/bot/report"
+	"github.com/belaybot/belay/bot/terraform"
+	"github.com/belaybot/belay/rules/plan"
+	"github.com/belaybot/belay/rules/policy"
+)
+
+// planned is what a plan comes to for one upgrade.
+type planned struct {
+	upgrade plan.Upgrade
+	changes []terraform.Change
+	edits   string // hash
+}
+
+// files are the hashes of the edited files as they are on the base.
+func (p *planned) files(v *view) map[string]string {
+	out := map[string]string{}
+	for _, c := range p.changes {
+		if content, err := v.inventory.Content(c.Path); err == nil {
+			out[c.Path] = hash(string(content))
+		}
+	}
+	return out
+}
+
+// lane tells the upgrades of one service apart: what moves together is one.
+func lane(u plan.Upgrade) string {
+	names := slices.Clone(u.Images)
+	slices.Sort(names)
+	if u.Chart != "" {
+		names = append(names, "chart "+u.Chart)
+	}
+	return strings.Join(names, ",")
+}
+
+// plan makes the plan of an upgrade on the default branch as it is. nil means
+// that there is nothing to move; the record's Gone says why.
+func (r *Reconciler) plan(ctx context.Context, j *job, v *view, t target) (*planned, error) {
+	d, err := t.dispatch()
+	if err != nil {
+		return nil, err
+	}
+	result, err := v.planner.Plan(ctx, v.inventory, d)
+	if err != nil {
+		return nil, err
+	}
+	j.rec.Gone = ""
+	for _, u := range result.Upgrades {
+		if u.Service == j.u.Service && lane(u) == j.u.Lane {
+			return &planned{upgrade: u, changes: result.Changes[u.Service], edits: editsHash(u)}, nil
+		}
+	}
+	j.rec.Gone = result.Refused
+	for _, s := range result.Skipped {
+		if s.Service == j.u.Service {
+			j.rec.Gone = s.Reason
+		}
+	}
+	if j.rec.Gone == "" {
+		j.rec.Gone = "nothing in the service's files is to be moved any more"
+	}
+	return nil, nil
+}
+
+func editsHash(u plan.Upgrade) string {
+	var parts []string
+	for _, e := range u.Edits {
+		parts = append(parts, e.Path, e.Before, e.After)
+	}
+	return hash(parts...)
+}
+
+// publish plans on today's base, pushes the branch and opens the pull request
+// or brings it up to date. Each part finds what an earlier life made.
+func (r *Reconciler) publish(ctx context.Context, j *job) error {
+	branch, err := j.repo.DefaultBranch(ctx)
+	if err != nil {
+		return err
+	}
+	v, err := r.today(ctx, j, branch)
+	if err != nil {
+		return err
+	}
+	goal := j.rec.Target
+	if j.rec.Newer != nil {
+		goal = *j.rec.Newer
+	}
+	p, err := r.plan(ctx, j, v, goal)
+	if err != nil {
+		return err
+	}
+	if p == nil {
+		if j.rec.Newer != nil { // what is open stays
+			j.rec.answer(answer{Command: "to " + goal.Tag, Text: j.rec.Gone})
+			j.rec.Newer, j.rec.Gone = nil, ""
+		}
+		j.rec.Redo = false
+		return nil
+	}
+	if err := r.started(ctx, j); err != nil {
+		return err
+	}
+	pr := report.Render(p.upgrade)
+	if j.rec.Branch == "" {
+		j.rec.Branch = pr.Branch
+	}
+	head, err := r.push(ctx, j, v, p, pr)
+	if err != nil {
+		return err
+	}
+	draft := github.Draft{Branch: j.rec.Branch, Base: branch, Title: pr.Title, Body: pr.Body, Labels: pr.Labels}
+	if err := r.openPull(ctx, j, head, draft); err != nil {
+		return err
+	}
+	if j.rec.Newer != nil && j.rec.Target.Tag != goal.Tag && j.pull != nil {
+		j.rec.Updates = append(j.rec.Updates, fmt.Sprintf("Updated from %s to %s, which came out meanwhile.", j.u.To, p.upgrade.To))
+		j.rec.Approved = nil
+	}
+	if head != j.rec.Head {
+		j.rec.Pushed = r.opts.Now()
+	}
+	j.rec.take(p, v, head, pr, goal)
+	j.u.From, j.u.To = p.upgrade.From, p.upgrade.To
+	return r.checkRisk(ctx, j, p.upgrade)
+}
+
+// take records what was published.
+func (rec *record) take(p *planned, v *view, head string, pr report.PullRequest, goal target) {
+	u := p.upgrade
+	rec.Target, rec.Newer, rec.Redo, rec.Gone = goal, nil, false, ""
+	rec.Head, rec.Base, rec.Files, rec.Edits = head, v.sha, p.files(v), p.edits
+	rec.Marker, rec.Title, rec.Message = report.MarkerOf(u).String(), pr.Title, pr.Message
+	rec.Risk, rec.Reasons, rec.Security, rec.Migration = u.Risk.Level, u.Risk.Reasons, u.Risk.Security, u.Risk.Migration
+	rec.Automerge, rec.Blockers, rec.Steps = u.Automerge, u.Blockers, u.Steps
+}
+
+// push writes the commit on the base and brings the branch to it. Its content,
+// author and time follow from the base and the plan, so that the same plan is
+// the same commit. A branch that belay wrote is replaced; one with somebody
+// else's commits is left alone.
+func (r *Reconciler) push(ctx context.Context, j *job, v *view, p *planned, pr report.PullRequest) (string, error) {
+	m, err := r.mirrorOf(j)
+	if err != nil {
+		return "", err
+	}
+	slug, err := r.opts.GitHub.Slug(ctx)
+	if err != nil {
+		return "", err
+	}
+	when, err := m.When(v.sha)
+	if err != nil {
+		return "", err
+	}
+	files := map[string][]byte{}
+	for _, c := range p.changes {
+		files[c.Path] = c.Content
+	}
+	by := git.Signature{Name: slug + "[bot]", Email: botEmail(slug), When: when}
+	sha, err := m.Commit(ctx, git.CommitOptions{Parent: v.sha, Files: files, Message: pr.Message, Author: by, Committer: by})
+	if err != nil {
+		return "", err
+	}
+	err = m.Push(ctx, sha, j.rec.Branch, j.rec.Head)
+	var stale *git.StaleError
+	if !errors.As(err, &stale) {
+		return sha, err
+	}
+	if stale.Got != "" { // the branch is elsewhere: is what stands there ours?
+		if err := m.Fetch(ctx); err != nil {
+			return "", err
+		}
+		commits, err := m.Commits(ctx, v.sha, stale.Got)
+		if err != nil {
+			return "", err
+		}
+		for _, c := range commits {
+			if c.Author.Email != by.Email {
+				return "", fmt.Errorf("branch %s holds commits by %s: belay does not overwrite them; delete the branch or merge it", j.rec.Branch, c.Author.Name)
+			}
+		}
+	}
+	return sha, m.Push(ctx, sha, j.rec.Branch, stale.Got)
+}
+
+// openPull opens the pull request, or edits the one that is there.
+func (r *Reconciler) openPull(ctx context.Context, j *job, head string, d github.Draft) error {
+	var labels []string
+	if j.u.Pull == 0 {
+		found, err := j.repo.FindPull(ctx, d.Branch)
+		if err != nil {
+			return err
+		}
+		if found.Number != 0 && (found.State == "OPEN" || found.Head == head) {
+			j.u.Pull = found.Number
+		}
+	}
+	if j.u.Pull == 0 {
+		number, err := j.repo.OpenPull(ctx, d)
+		if err != nil {
+			return err
+		}
+		j.u.Pull = number
+	} else {
+		if j.pull != nil {
+			labels = j.pull.Labels
+		}
+		if j.pull == nil || j.pull.Title != d.Title || j.pull.Body != d.Body {
+			if err := j.repo.EditPull(ctx, j.u.Pull, d); err != nil {
+				return err
+			}
+		}
+	}
+	return j.repo.SetLabels(ctx, j.u.Pull, labels, d.Labels)
+}
+
+// started counts the upgrade against the rate limit, durably and before
+// anything is opened. One at a time per repository.
+func (r *Reconciler) started(ctx context.Context, j *job) error {
+	if !j.u.Started.IsZero() {
+		return nil
+	}
+	j.home.starting.Lock()
+	defer j.home.starting.Unlock()
+	limit := j.policy.Dispatch.Limit
+	opened, n, err := r.window(ctx, j.u.Repository, limit.Window)
+	if err != nil {
+		return err
+	}
+	now := r.opts.Now()
+	security := j.policy.Risk.SecurityFirst && len(j.rec.Security) > 0
+	if n >= limit.Upgrades && !security {
+		return &later{at: opened.Add(limit.Window), why: "the rate limit was used up meanwhile"}
+	}
+	if opened.IsZero() {
+		if err := r.opts.Store.Put(ctx, windowKey(j.u.Repository), now.UTC().Format(timeForm)); err != nil {
+			return err
+		}
+	}
+	j.u.Started = now
+	return r.save(ctx, j)
+}
+
+// checkRisk writes the check belay/risk onto the head.
+func (r *Reconciler) checkRisk(ctx context.Context, j *job, u plan.Upgrade) error {
+	conclusion := "success"
+	if !u.Automerge {
+		conclusion = "neutral"
+	}
+	return r.check(ctx, j, github.CheckRun{Name: "belay/risk", Head: j.rec.Head, Conclusion: conclusion,
+		Title: strings.ToUpper(string(u.Risk.Level)), Summary: report.RiskCheck(u)})
+}
+
+// check writes a check run where it differs from what was written last.
+func (r *Reconciler) check(ctx context.Context, j *job, c github.CheckRun) error {
+	c.Key, c.URL, c.At = j.u.ID, j.repo.PullURL(j.u.Pull), r.opts.Now()
+	known := j.rec.Checks[c.Name]
+	sum := hash(c.Head, c.Conclusion, c.Title, c.Summary)
+	if known.Hash == sum {
+		return nil
+	}
+	id := known.ID
+	if known.Head != c.Head {
+		id = 0
+	}
+	id, err := j.repo.SetCheckRun(ctx, id, c)
+	if err != nil {
+		return err
+	}
+	if j.rec.Checks == nil {
+		j.rec.Checks = map[string]memo{}
+	}
+	j.rec.Checks[c.Name] = memo{ID: id, Head: c.Head, Hash: sum}
+	return nil
+}
+
+// noBackup is what a plan without one says.
+func backupName(b policy.Backup) string { return string(b.Kind) + " " + b.Target }

@@ -1,0 +1,267 @@
+// Package reconcile is the one place where all effects meet. For an upgrade it
+// looks at everything that concerns it, asks rules/lifecycle what to do, does
+// that one thing, records it, and looks again until there is nothing to do but wait.
+//
+// Nothing that matters is kept in memory: a killed process, a lost webhook and a
+// new version of belay are the same case, namely to look again. So every effect
+// finds what an earlier life may have made before it makes it. See DESIGN, idea 2.
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/belaybot/belay/bot/git"
+	"github.com/belaybot/belay/bot/github"
+	"github.com/belaybot/belay/bot/planner"
+	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/bot/terraform"
+	"github.com/belaybot/belay/rules/lifecycle"
+	"github.com/belaybot/belay/rules/policy"
+)
+
+// ConfigPath is where the configuration stands on the default branch.
+const ConfigPath = ".github/belay.yml"
+
+// Backups takes the backup before a merge. Without one, a service whose backup
+// is configured is never merged: the backup counts as failed.
+type Backups interface {
+	// Ensure starts the backup of a service unless one with this key was
+	// started already, and says how it stands. detail is for people: the name of
+	// the Job, its last log lines.
+	Ensure(ctx context.Context, key string, b policy.Backup) (state lifecycle.Progress, detail string, err error)
+}
+
+// Health watches a service after the apply. Without one nothing is seen, which
+// is said so.
+type Health interface {
+	Look(ctx context.Context, repository, service, version string, since time.Time) (state lifecycle.Progress, detail string, err error)
+}
+
+// Options are what a Reconciler works with.
+type Options struct {
+	Store    *store.Store
+	GitHub   *github.App
+	Upstream func(policy.Policy) (planner.Upstream, error) // a client for a repository's configuration; made once per revision
+	Mirrors  string                                        // directory of the bare mirrors
+	Backups  Backups                                       // nil: none can be taken
+	Health   Health                                        // nil: nothing is seen
+	Wake     func(ctx context.Context, upgrade string) error
+	Notify   func(ctx context.Context, upgrade string) error // an event was recorded; nil: nobody is told
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// Reconciler carries out what the lifecycle decides. Use New to make one.
+type Reconciler struct {
+	opts Options
+
+	mu    sync.Mutex
+	homes map[string]*home
+	write map[string]permission // by repository and login
+}
+
+// home is what is kept of a repository between two looks: nothing that could
+// not be read anew.
+type home struct {
+	starting sync.Mutex // one at a time asks for room under the rate limit
+
+	mu       sync.Mutex
+	mirror   *git.Mirror
+	view     *view
+	required []string
+	asked    time.Time // when required was read
+}
+
+// view is the default branch at one commit.
+type view struct {
+	sha       string
+	policy    policy.Policy
+	inventory *terraform.Inventory
+	planner   *planner.Planner
+}
+
+type permission struct {
+	may bool
+	at  time.Time
+}
+
+// New makes a Reconciler.
+func New(opts Options) *Reconciler {
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Log == nil {
+		opts.Log = slog.Default()
+	}
+	return &Reconciler{opts: opts, homes: map[string]*home{}, write: map[string]permission{}}
+}
+
+// maxSteps bounds the actions of one run. A life has fewer; more of them mean
+// that two rules undo each other.
+const maxSteps = 25
+
+// Reconcile brings one upgrade as far as it can go now, and returns when to
+// look again at the latest; zero when it is over. Errors that will pass carry
+// RetryAt where it is known.
+func (r *Reconciler) Reconcile(ctx context.Context, id string) (time.Time, error) {
+	for range maxSteps {
+		j, err := r.load(ctx, id)
+		if err != nil {
+			return time.Time{}, err
+		}
+		until, again, err := r.step(ctx, j)
+		var conflict *store.ConflictError
+		switch {
+		case errors.As(err, &conflict): // somebody else wrote the record meanwhile
+			continue
+		case err != nil:
+			return time.Time{}, fmt.Errorf("%s %s: %w", j.u.Repository, j.u.Service, err)
+		case !again:
+			return until, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("upgrade %s: no rest after %d actions: two rules undo each other", id, maxSteps)
+}
+
+// job is one look at one upgrade.
+type job struct {
+	u      store.Upgrade
+	rec    record
+	repo   *github.Repository
+	home   *home
+	pull   *github.Pull // nil: none was read
+	events []store.Event
+	policy policy.Policy
+}
+
+func (r *Reconciler) load(ctx context.Context, id string) (*job, error) {
+	u, err := r.opts.Store.Upgrade(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("upgrade %s: %w", id, err)
+	}
+	j := &job{u: u, home: r.home(u.Repository)}
+	if err := json.Unmarshal(u.Data, &j.rec); err != nil {
+		return nil, fmt.Errorf("upgrade %s: its record cannot be read: %w", id, err)
+	}
+	return j, nil
+}
+
+func (r *Reconciler) home(repository string) *home {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	h := r.homes[repository]
+	if h == nil {
+		h = &home{}
+		r.homes[repository] = h
+	}
+	return h
+}
+
+// step looks once and does one thing.
+func (r *Reconciler) step(ctx context.Context, j *job) (until time.Time, again bool, err error) {
+	o, err := r.observe(ctx, j)
+	if errors.Is(err, github.ErrNoAccess) {
+		r.opts.Log.Warn("no access", "repo", j.u.Repository, "upgrade", j.u.ID, "why", err)
+		o.NoAccess = true
+	} else if err != nil {
+		return time.Time{}, false, err
+	}
+	a := lifecycle.Next(o)
+	r.opts.Log.Debug("decided", "upgrade", j.u.ID, "repo", j.u.Repository, "service", j.u.Service, "state", j.u.State, "do", a.Do, "to", a.To, "why", a.Why)
+	if err := r.act(ctx, j, a); err != nil {
+		return time.Time{}, false, err
+	}
+	if a.Do != lifecycle.Wait || a.To != lifecycle.State(j.u.State) {
+		j.enter(a, r.opts.Now())
+	}
+	j.rec.Waits = ""
+	if a.Do == lifecycle.Wait {
+		j.rec.Waits = a.Why
+	}
+	rest := a.Do == lifecycle.Wait || a.To.Final()
+	if rest && !o.NoAccess {
+		if err := r.tell(ctx, j); err != nil {
+			return time.Time{}, false, err
+		}
+	}
+	j.u.Wake = a.Until
+	if err := r.save(ctx, j); err != nil {
+		return time.Time{}, false, err
+	}
+	return a.Until, !rest, nil
+}
+
+// enter records what was done and the state that follows.
+func (j *job) enter(a lifecycle.Action, now time.Time) {
+	if lifecycle.State(j.u.State) != a.To {
+		j.u.State, j.u.Final = string(a.To), a.To.Final()
+		j.rec.Entered = now
+		j.rec.Retry = false
+	}
+	what := string(a.Do)
+	if a.Do == lifecycle.Enter || a.Do == lifecycle.Wait {
+		what = string(a.To)
+	}
+	j.event("belay", what, a.Why, nil)
+}
+
+func (j *job) event(who, what, why string, data map[string]string) {
+	j.events = append(j.events, store.Event{Upgrade: j.u.ID, Who: who, What: what, Why: why, Data: data})
+}
+
+// save writes the record and what happened, in one transaction, when anything changed.
+func (r *Reconciler) save(ctx context.Context, j *job) error {
+	data, err := json.Marshal(j.rec)
+	if err != nil {
+		return err
+	}
+	j.u.Data = data
+	now := r.opts.Now()
+	for i := range j.events {
+		if j.events[i].At.IsZero() {
+			j.events[i].At = now
+		}
+		e := j.events[i]
+		r.opts.Log.Info(e.What, "upgrade", j.u.ID, "repo", j.u.Repository, "service", j.u.Service, "to", j.u.To, "who", e.Who, "why", e.Why)
+	}
+	u, err := r.opts.Store.SaveUpgrade(ctx, j.u, j.events...)
+	if err != nil {
+		return err
+	}
+	told := len(j.events) > 0
+	j.u, j.events = u, nil
+	if told && r.opts.Notify != nil {
+		return r.opts.Notify(ctx, j.u.ID)
+	}
+	return nil
+}
+
+// mirrorOf opens the repository's bare mirror.
+func (r *Reconciler) mirrorOf(j *job) (*git.Mirror, error) {
+	j.home.mu.Lock()
+	defer j.home.mu.Unlock()
+	if j.home.mirror != nil {
+		return j.home.mirror, nil
+	}
+	dir := filepath.Join(r.opts.Mirrors, mirrorName(j.u.Repository))
+	repository := j.u.Repository
+	m, err := git.OpenMirror(dir, git.Remote{URL: j.repo.URL(), Token: func(ctx context.Context) (string, error) {
+		repo, err := r.opts.GitHub.Repository(ctx, repository)
+		if err != nil {
+			return "", err
+		}
+		return repo.Token(ctx)
+	}})
+	if err != nil {
+		return nil, err
+	}
+	j.home.mirror = m
+	return m, nil
+}

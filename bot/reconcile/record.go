@@ -1,0 +1,152 @@
+package reconcile
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"time"
+
+	"github.com/belaybot/belay/rules/image"
+	"github.com/belaybot/belay/rules/plan"
+	"github.com/belaybot/belay/rules/policy"
+	"github.com/belaybot/belay/rules/risk"
+)
+
+// record is what the store keeps of an upgrade besides its columns. All of it
+// but who said what can be made anew from the pull request.
+type record struct {
+	Target  target    `json:"target"`          // what the pull request goes to
+	Newer   *target   `json:"newer,omitempty"` // what it is to go to next
+	Entered time.Time `json:"entered"`         // when the state was entered
+	Waits   string    `json:"waits,omitempty"`
+
+	// What is published.
+	Branch    string            `json:"branch,omitempty"`
+	Head      string            `json:"head,omitempty"` // the commit that belay pushed last
+	Pushed    time.Time         `json:"pushed,omitzero"`
+	Base      string            `json:"base,omitempty"`  // the default branch's commit that was looked at last
+	Files     map[string]string `json:"files,omitempty"` // hashes of the edited files on Base
+	Edits     string            `json:"edits,omitempty"` // hash of the edits
+	Marker    string            `json:"marker,omitempty"`
+	Title     string            `json:"title,omitempty"`
+	Message   string            `json:"message,omitempty"`
+	Gone      string            `json:"gone,omitempty"` // why there is nothing to move any more
+	Risk      risk.Level        `json:"risk,omitempty"`
+	Reasons   []string          `json:"reasons,omitempty"`
+	Security  []string          `json:"security,omitempty"`
+	Migration bool              `json:"migration,omitempty"`
+	Automerge bool              `json:"automerge,omitempty"`
+	Blockers  []string          `json:"blockers,omitempty"`
+	Steps     []string          `json:"steps,omitempty"`
+
+	// What people said.
+	Held     *said    `json:"held,omitempty"`
+	Approved *said    `json:"approved,omitempty"`
+	Retry    bool     `json:"retry,omitempty"`
+	Redo     bool     `json:"redo,omitempty"`
+	Seen     int64    `json:"seen,omitempty"` // the last comment that was read
+	Answers  []answer `json:"answers,omitempty"`
+
+	// What happened after.
+	Backup  backup   `json:"backup,omitzero"`
+	Merge   merge    `json:"merge,omitzero"`
+	Health  string   `json:"health,omitempty"`
+	Updates []string `json:"updates,omitempty"` // sentences about updates in place
+
+	// What belay wrote on GitHub, and a hash of it.
+	Comment int64           `json:"comment,omitempty"`
+	Said    string          `json:"said,omitempty"`
+	Checks  map[string]memo `json:"checks,omitempty"`
+}
+
+// target is a dispatch in the form in which it is stored.
+type target struct {
+	Image           string `json:"image,omitempty"`
+	Chart           string `json:"chart,omitempty"`
+	ChartRepository string `json:"chart_repository,omitempty"`
+	Tag             string `json:"tag"`
+	Digest          string `json:"digest,omitempty"`
+	HubLink         string `json:"hub_link,omitempty"`
+	Dispatch        string `json:"dispatch,omitempty"` // its id
+}
+
+func (t target) dispatch() (plan.Dispatch, error) {
+	d := plan.Dispatch{Tag: t.Tag, Digest: t.Digest, HubLink: t.HubLink}
+	if t.Chart != "" {
+		d.Chart.Name, d.Chart.Repository = t.Chart, t.ChartRepository
+		return d, nil
+	}
+	ref, err := image.Parse(t.Image)
+	if err != nil {
+		return d, err
+	}
+	d.Image = ref
+	return d, nil
+}
+
+func targetOf(d plan.Dispatch, id string) target {
+	t := target{Chart: d.Chart.Name, ChartRepository: d.Chart.Repository, Tag: d.Tag, Digest: d.Digest, HubLink: d.HubLink, Dispatch: id}
+	if d.Chart.Name == "" {
+		t.Image = d.Image.Name()
+	}
+	return t
+}
+
+// said is something that a person said.
+type said struct {
+	Login  string    `json:"login"`
+	Reason string    `json:"reason,omitempty"`
+	Head   string    `json:"head,omitempty"`
+	At     time.Time `json:"at"`
+}
+
+// answer is belay's answer to a command.
+type answer struct {
+	Login   string `json:"login"`
+	Command string `json:"command"`
+	Text    string `json:"text"`
+	OK      bool   `json:"ok"`
+}
+
+type backup struct {
+	Key     string        `json:"key,omitempty"`
+	Config  policy.Backup `json:"config,omitzero"`
+	Started time.Time     `json:"started,omitzero"`
+	State   string        `json:"state,omitempty"`
+	Detail  string        `json:"detail,omitempty"`
+}
+
+type merge struct {
+	SHA      string    `json:"sha,omitempty"`
+	By       string    `json:"by,omitempty"`
+	At       time.Time `json:"at,omitzero"`
+	Unbacked bool      `json:"unbacked,omitempty"` // merged by hand without the backup that is configured
+}
+
+// memo is what belay wrote into a check run.
+type memo struct {
+	ID   int64  `json:"id"`
+	Head string `json:"head"`
+	Hash string `json:"hash"`
+}
+
+// maxAnswers is how many answers the status comment shows.
+const maxAnswers = 8
+
+func (rec *record) answer(a answer) {
+	rec.Answers = append(rec.Answers, a)
+	if len(rec.Answers) > maxAnswers {
+		rec.Answers = rec.Answers[len(rec.Answers)-maxAnswers:]
+	}
+}
+
+func hash(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return hex.EncodeToString(sum[:8])
+}
+
+// mirrorName is the directory of a repository's mirror: "acme/home-ops" gives
+// "acme+home-ops.git". GitHub's names hold neither "+" nor separators.
+func mirrorName(repository string) string {
+	return strings.ReplaceAll(strings.ToLower(repository), "/", "+") + ".git"
+}

@@ -1,0 +1,63 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"github.com/belaybot/belay/bot/planner"
+	"github.com/belaybot/belay/bot/terraform"
+	"github.com/belaybot/belay/rules/policy"
+)
+
+// today is the default branch as it is now: fetched, read and parsed once per commit.
+func (r *Reconciler) today(ctx context.Context, j *job, branch string) (*view, error) {
+	m, err := r.mirrorOf(j)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.Fetch(ctx); err != nil {
+		return nil, err
+	}
+	sha, err := m.Resolve(branch)
+	if err != nil {
+		return nil, err
+	}
+	return r.at(ctx, j, sha)
+}
+
+// at is the default branch at a commit that has been fetched.
+func (r *Reconciler) at(ctx context.Context, j *job, sha string) (*view, error) {
+	j.home.mu.Lock()
+	defer j.home.mu.Unlock()
+	if v := j.home.view; v != nil && v.sha == sha {
+		return v, nil
+	}
+	tree, err := j.home.mirror.Tree(sha)
+	if err != nil {
+		return nil, err
+	}
+	p := policy.Default()
+	data, err := tree.ReadFile(ConfigPath)
+	switch {
+	case err == nil:
+		if p, err = policy.Parse(ConfigPath, data); err != nil {
+			return nil, fmt.Errorf("the configuration on the default branch is wrong, so nothing is done until it is mended: %w", err)
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	inv, err := terraform.Scan(ctx, planner.Lend(tree), terraform.Options{Roots: p.Services.Roots, Repository: path.Base(j.u.Repository)})
+	if err != nil {
+		return nil, err
+	}
+	up, err := r.opts.Upstream(p)
+	if err != nil {
+		return nil, err
+	}
+	v := &view{sha: sha, policy: p, inventory: inv, planner: &planner.Planner{Policy: p, Upstream: up}}
+	j.home.view = v
+	return v, nil
+}

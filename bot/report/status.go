@@ -1,0 +1,172 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/belaybot/belay/rules/command"
+	"github.com/belaybot/belay/rules/lifecycle"
+	"github.com/belaybot/belay/rules/notes"
+	"github.com/belaybot/belay/rules/plan"
+)
+
+// StatusView is what the status comment and the check belay/verify speak of.
+type StatusView struct {
+	Service, From, To string
+	State             lifecycle.State
+	Waits             string // what it waits for, in words
+	Risk              string
+	HeldBy, HeldFor   string
+	MergeSHA          string
+	MergedBy          string
+	Unbacked          bool // merged by hand without the backup that is configured
+	BackupDetail      string
+	Health            string
+	Gone              string
+	Updates           []string
+	Answers           []Answer
+}
+
+// Answer is belay's answer to a command.
+type Answer struct {
+	Login   string
+	Command string
+	Text    string
+	OK      bool
+}
+
+// statusMark tells the status comment from all others.
+const statusMark = "<!-- belay:status:v1 -->"
+
+// IsStatus reports whether a comment of belay's is the status comment.
+func IsStatus(body string) bool { return strings.Contains(body, statusMark) }
+
+// Headline says in one line where an upgrade stands.
+func (s StatusView) Headline() string {
+	switch s.State {
+	case lifecycle.Queued:
+		return "Queued: " + or(s.Waits, "about to start")
+	case lifecycle.Open:
+		if s.HeldBy != "" {
+			return "Held by " + s.HeldBy
+		}
+		return "Open: " + or(s.Waits, "about to go on")
+	case lifecycle.BackingUp:
+		return "The backup before the merge runs"
+	case lifecycle.Aborted:
+		return "Not merged: the backup failed"
+	case lifecycle.Applying:
+		return "Merged: waits for CI to apply it"
+	case lifecycle.Watching:
+		return "Applied: its health is watched"
+	case lifecycle.Verified:
+		return "Done: healthy through the whole window"
+	case lifecycle.Unverified:
+		return "Done: applied; nothing that watches its health is configured or was in reach"
+	case lifecycle.Failed:
+		return "Failed: " + or(s.Health, "CI could not apply it, or the service is not healthy")
+	case lifecycle.Closed:
+		return "Closed: this version is left out until there is a newer one"
+	case lifecycle.Obsolete:
+		return "Nothing left to do: " + or(s.Gone, "the default branch has the version already")
+	}
+	return string(s.State)
+}
+
+func or(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// Status is the status comment, "" while there is nothing to say that the pull
+// request does not show by itself.
+func Status(s StatusView) string {
+	quiet := len(s.Answers) == 0 && len(s.Updates) == 0 && s.HeldBy == "" && !s.Unbacked
+	if quiet && (s.State == lifecycle.Queued || s.State == lifecycle.Open || s.State == lifecycle.BackingUp || s.State == lifecycle.Applying || s.State == lifecycle.Watching) {
+		return ""
+	}
+	var b strings.Builder
+	execute(&b, "status.tmpl", struct {
+		StatusView
+		Mark string
+	}{s, statusMark})
+	return tidy(b.String())
+}
+
+// Help lists the commands as a Markdown table.
+func Help() string {
+	var b strings.Builder
+	b.WriteString("\n\n| command | what it does |\n| --- | --- |\n")
+	for _, u := range command.Verbs() {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", strings.ReplaceAll(strings.TrimSpace("/upgrade "+string(u.Verb)+" "+u.Args), "|", `\|`), u.Does)
+	}
+	return b.String()
+}
+
+// answerText is the part of an answer that fits a table's cell; answerTable is
+// the table of an answer to help.
+func answerText(s string) string {
+	text, _, found := strings.Cut(s, "\n\n| ")
+	if found && text == "" {
+		return "see below"
+	}
+	return cell(neutral(text))
+}
+
+func answerTable(s string) string {
+	if _, table, found := strings.Cut(s, "\n\n| "); found {
+		return "\n| " + table + "\n"
+	}
+	return ""
+}
+
+// neutral keeps belay's own code spans and takes the effect from all else.
+func neutral(s string) string {
+	parts := strings.Split(s, "`")
+	for i := range parts {
+		if i%2 == 0 {
+			parts[i] = notes.Plain(parts[i])
+		}
+	}
+	if len(parts)%2 == 0 { // an open span
+		return notes.Plain(s)
+	}
+	return strings.Join(parts, "`")
+}
+
+// RiskCheck is the summary of the check belay/risk.
+func RiskCheck(u plan.Upgrade) string {
+	var b strings.Builder
+	execute(&b, "risk_check.tmpl", u)
+	return tidy(b.String())
+}
+
+// BackupCheck is the summary of the check belay/backup.
+func BackupCheck(name, state, detail string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s.\n", code(name), map[string]string{"good": "succeeded", "bad": "failed", "running": "runs"}[state])
+	if detail != "" {
+		fmt.Fprintf(&b, "\n%s\n", fenced(detail))
+	}
+	return b.String()
+}
+
+// fenced puts text that belay did not write into a block that it cannot end.
+func fenced(s string) string {
+	fence := "```"
+	for strings.Contains(s, fence) {
+		fence += "`"
+	}
+	return fence + "text\n" + strings.TrimRight(s, "\n") + "\n" + fence
+}
+
+// VerifyCheck is the summary of the check belay/verify.
+func VerifyCheck(s StatusView) string {
+	out := s.Headline() + ".\n"
+	if s.MergeSHA != "" {
+		out += fmt.Sprintf("\nMerged by %s as %s.\n", or(notes.Plain(s.MergedBy), "somebody"), s.MergeSHA)
+	}
+	return out
+}

@@ -1,0 +1,244 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/belaybot/belay/bot/github"
+	"github.com/belaybot/belay/bot/intake"
+	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/rules/lifecycle"
+)
+
+// events are those that the App subscribes to.
+var events = []string{"check_run", "check_suite", "installation", "installation_repositories", "issue_comment", "ping", "pull_request", "pull_request_review", "push",
+	"repository", "repository_dispatch", "status"}
+
+// known keeps the metric's labels to the events that belay knows.
+func known(event string) string {
+	if slices.Contains(events, event) {
+		return event
+	}
+	return "other"
+}
+
+// hook is what is read of any webhook.
+type hook struct {
+	Action      string `json:"action"`
+	Number      int    `json:"number"`
+	Ref         string `json:"ref"`
+	SHA         string `json:"sha"`
+	PullRequest struct {
+		Number int `json:"number"`
+	} `json:"pull_request"`
+	Issue struct {
+		Number      int              `json:"number"`
+		PullRequest *json.RawMessage `json:"pull_request"`
+	} `json:"issue"`
+	CheckRun struct {
+		HeadSHA string `json:"head_sha"`
+	} `json:"check_run"`
+	CheckSuite struct {
+		HeadSHA string `json:"head_sha"`
+	} `json:"check_suite"`
+	Repository struct {
+		FullName      string `json:"full_name"`
+		DefaultBranch string `json:"default_branch"`
+	} `json:"repository"`
+	Repositories []named `json:"repositories"`
+	Added        []named `json:"repositories_added"`
+	Removed      []named `json:"repositories_removed"`
+	Changes      struct {
+		Repository struct {
+			Name struct {
+				From string `json:"from"`
+			} `json:"name"`
+		} `json:"repository"`
+	} `json:"changes"`
+	ClientPayload json.RawMessage `json:"client_payload"`
+}
+
+type named struct {
+	FullName string `json:"full_name"`
+}
+
+// Take carries out one webhook whose signature has been checked: it wakes the
+// upgrades concerned. A delivery that was taken before is ignored.
+func (s *Server) Take(ctx context.Context, event, guid string, body []byte) error {
+	var h hook
+	if err := json.Unmarshal(body, &h); err != nil {
+		return nil //nolint:nilerr // sending it again would not help
+	}
+	if guid != "" {
+		known, err := s.opts.Store.Remembers(ctx, "delivery "+guid)
+		if err != nil || known {
+			return err
+		}
+	}
+	if err := s.route(ctx, event, h); err != nil {
+		return err
+	}
+	if guid == "" {
+		return nil
+	}
+	// Remembered after it was carried out: a webhook that is taken twice only
+	// makes belay look twice, one that is lost may be missed.
+	_, err := s.opts.Store.Remember(ctx, "delivery "+guid, s.opts.Now().Add(keepDeliveries))
+	return err
+}
+
+func (s *Server) route(ctx context.Context, event string, h hook) error {
+	repository := h.Repository.FullName
+	switch event {
+	case "pull_request", "pull_request_review":
+		return s.wakePull(ctx, repository, max(h.Number, h.PullRequest.Number))
+	case "issue_comment":
+		if h.Issue.PullRequest == nil || h.Action != "created" {
+			return nil
+		}
+		return s.wakePull(ctx, repository, h.Issue.Number)
+	case "check_run":
+		return s.wakeCommit(ctx, repository, h.CheckRun.HeadSHA)
+	case "check_suite":
+		return s.wakeCommit(ctx, repository, h.CheckSuite.HeadSHA)
+	case "status":
+		return s.wakeCommit(ctx, repository, h.SHA)
+	case "push":
+		if h.Ref != "refs/heads/"+h.Repository.DefaultBranch {
+			return nil
+		}
+		return s.wakeAll(ctx, repository)
+	case "repository_dispatch":
+		if h.Action != s.opts.Event {
+			return nil
+		}
+		d, err := intake.Parse(h.ClientPayload)
+		if err != nil {
+			s.opts.Log.Warn("a repository_dispatch was refused", "repo", repository, "why", err)
+			return nil
+		}
+		_, _, err = s.keep(ctx, d, "repository_dispatch", repository)
+		return err
+	case "repository":
+		if from := h.Changes.Repository.Name.From; h.Action == "renamed" && from != "" {
+			owner, _, _ := strings.Cut(repository, "/")
+			s.opts.Forget(owner + "/" + from)
+			if err := s.opts.Store.Rename(ctx, owner+"/"+from, repository); err != nil {
+				return err
+			}
+		}
+		return s.wakeAll(ctx, repository)
+	case "installation", "installation_repositories":
+		for _, list := range [][]named{h.Repositories, h.Added, h.Removed} {
+			for _, r := range list {
+				s.opts.Forget(r.FullName)
+			}
+		}
+		return s.wakeAll(ctx, "")
+	}
+	return nil
+}
+
+func (s *Server) wakePull(ctx context.Context, repository string, number int) error {
+	u, err := s.opts.Store.UpgradeByPull(ctx, repository, number)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.opts.Queue.Wake(ctx, u.ID)
+}
+
+// wakeCommit wakes the upgrades whose head or merge is a commit.
+func (s *Server) wakeCommit(ctx context.Context, repository, sha string) error {
+	if len(sha) < 40 {
+		return nil
+	}
+	open, err := s.opts.Store.OpenUpgrades(ctx, repository)
+	if err != nil {
+		return err
+	}
+	for _, u := range open {
+		if strings.Contains(string(u.Data), sha) {
+			if err := s.opts.Queue.Wake(ctx, u.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Server) wakeAll(ctx context.Context, repository string) error {
+	open, err := s.opts.Store.OpenUpgrades(ctx, repository)
+	if err != nil {
+		return err
+	}
+	for _, u := range open {
+		if err := s.opts.Queue.Wake(ctx, u.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cursorKey holds the time up to which the delivery log has been read.
+const cursorKey = "deliveries"
+
+// maxReplay is how far back the delivery log is read at a first start.
+const maxReplay = 72 * time.Hour
+
+// Replay takes the webhooks that GitHub could not deliver while belay was down.
+func (s *Server) Replay(ctx context.Context, app *github.App) (int, error) {
+	since := s.opts.Now().Add(-maxReplay)
+	if value, err := s.opts.Store.Get(ctx, cursorKey); err == nil {
+		if t, err := time.Parse(time.RFC3339Nano, value); err == nil && t.After(since) {
+			since = t
+		}
+	}
+	list, err := app.Deliveries(ctx, since)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, d := range list {
+		if !slices.Contains(events, d.Event) {
+			continue
+		}
+		if known, err := s.opts.Store.Remembers(ctx, "delivery "+d.GUID); err != nil || known {
+			continue
+		}
+		payload, err := app.Payload(ctx, d.ID)
+		if errors.Is(err, github.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return n, err
+		}
+		if err := s.Take(ctx, d.Event, d.GUID, payload); err != nil {
+			return n, fmt.Errorf("webhook delivery %s: %w", d.GUID, err)
+		}
+		n++
+	}
+	// A little is read twice, so that clocks need not agree.
+	return n, s.opts.Store.Put(ctx, cursorKey, s.opts.Now().Add(-10*time.Minute).UTC().Format(time.RFC3339Nano))
+}
+
+// finals are the states that are over, for the metric.
+func finals(list []store.Upgrade) map[string]int {
+	out := map[string]int{}
+	for _, st := range lifecycle.States() {
+		if !st.Final() {
+			out[string(st)] = 0
+		}
+	}
+	for _, u := range list {
+		out[u.State]++
+	}
+	return out
+}

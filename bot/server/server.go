@@ -1,0 +1,223 @@
+// Package server is belay's door: DIUN's dispatches, GitHub's webhooks, and what
+// monitoring asks for.
+//
+// A dispatch is stored before it is answered. A webhook only says "look again":
+// its payload decides nothing but where to look, and what was lost while belay
+// was down is fetched from GitHub's delivery log. See SPEC sections 3, 15 and 17.
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	gh "github.com/google/go-github/v60/github"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/belaybot/belay/bot/intake"
+	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/rules/plan"
+)
+
+// Queue takes what there is to do. *engine.Engine is one.
+type Queue interface {
+	Wake(ctx context.Context, upgrade string) error
+	DispatchTx(ctx context.Context, tx *sql.Tx, id string) error
+}
+
+// Options are what a Server works with. Secrets are functions, so that they may
+// be changed without a restart.
+type Options struct {
+	Store         *store.Store
+	Queue         Queue
+	DiunToken     func() string // "" refuses every dispatch by HTTP
+	WebhookSecret func() string // "" refuses every webhook
+	Event         string        // event_type of repository_dispatch that carries a dispatch; "" is diun
+	Forget        func(repository string)
+	Ready         func(context.Context) error
+	Now           func() time.Time
+	Log           *slog.Logger
+}
+
+// Server answers HTTP. Use New to make one.
+type Server struct {
+	opts    Options
+	metrics *prometheus.Registry
+	intake  *prometheus.CounterVec
+	hooks   *prometheus.CounterVec
+}
+
+// New makes a Server.
+func New(opts Options) *Server {
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Log == nil {
+		opts.Log = slog.Default()
+	}
+	if opts.Event == "" {
+		opts.Event = "diun"
+	}
+	if opts.Forget == nil {
+		opts.Forget = func(string) {}
+	}
+	s := &Server{opts: opts, metrics: prometheus.NewRegistry(),
+		intake: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belay_dispatches_total", Help: "Dispatches received, by answer."}, []string{"code"}),
+		hooks:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belay_webhooks_total", Help: "GitHub webhooks received, by event."}, []string{"event"}),
+	}
+	s.metrics.MustRegister(s.intake, s.hooks, prometheus.NewGoCollector(), prometheus.NewProcessCollector(prometheus.ProcessCollectorOpts{}), states{s})
+	return s
+}
+
+// Handler is what listens.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/diun", s.diun)
+	mux.HandleFunc("POST /github/webhook", s.webhook)
+	mux.HandleFunc("GET /api/status", s.status)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", s.ready)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
+	return mux
+}
+
+func plainText(w http.ResponseWriter, code int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(code)
+	_, _ = io.WriteString(w, text+"\n")
+}
+
+func answer(w http.ResponseWriter, code int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+func (s *Server) ready(w http.ResponseWriter, req *http.Request) {
+	err := s.opts.Store.Ping(req.Context())
+	if err == nil && s.opts.Ready != nil {
+		err = s.opts.Ready(req.Context())
+	}
+	if err != nil {
+		plainText(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	plainText(w, http.StatusOK, "ready")
+}
+
+// refusal is the JSON of an answer that is no success.
+type refusal struct {
+	Error string `json:"error"`
+	Field string `json:"field,omitempty"`
+}
+
+// accepted is the JSON of a dispatch that was taken.
+type accepted struct {
+	ID  string `json:"id"`
+	New bool   `json:"new"`
+}
+
+// diun takes a dispatch: 202 for a new one, 200 for one that is known.
+func (s *Server) diun(w http.ResponseWriter, req *http.Request) {
+	code, body := s.takeDispatch(w, req)
+	s.intake.WithLabelValues(fmt.Sprint(code)).Inc()
+	answer(w, code, body)
+}
+
+func (s *Server) takeDispatch(w http.ResponseWriter, req *http.Request) (int, any) {
+	if req.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		return http.StatusMethodNotAllowed, refusal{Error: "send POST: DIUN's webhook notifier sends GET unless `method: POST` is set (DIUN_NOTIF_WEBHOOK_METHOD=POST)"}
+	}
+	if !s.authorized(req) {
+		return http.StatusUnauthorized, refusal{Error: "no or wrong token: send it as `Authorization: Bearer TOKEN` or `X-Belay-Token: TOKEN`"}
+	}
+	data, err := io.ReadAll(io.LimitReader(req.Body, intake.MaxPayload+1))
+	if err != nil {
+		return http.StatusBadRequest, refusal{Error: "the request broke off"}
+	}
+	d, err := intake.Parse(data)
+	var field *intake.FieldError
+	switch {
+	case errors.Is(err, intake.ErrTooLarge):
+		return http.StatusRequestEntityTooLarge, refusal{Error: err.Error()}
+	case errors.As(err, &field):
+		return http.StatusBadRequest, refusal{Error: err.Error(), Field: field.Field}
+	case err != nil:
+		return http.StatusBadRequest, refusal{Error: err.Error()}
+	}
+	id, isNew, err := s.keep(req.Context(), d, "diun", "")
+	if err != nil {
+		s.opts.Log.Error("a dispatch could not be stored", "image", d.Image.Familiar(), "tag", d.Tag, "why", err)
+		return http.StatusServiceUnavailable, refusal{Error: "the dispatch could not be stored; send it again"}
+	}
+	if !isNew {
+		return http.StatusOK, accepted{ID: id}
+	}
+	s.opts.Log.Info("dispatch", "id", id, "image", d.Image.Familiar(), "tag", d.Tag, "status", d.Status)
+	return http.StatusAccepted, accepted{ID: id, New: true}
+}
+
+// keep stores a dispatch together with the job that plans it.
+func (s *Server) keep(ctx context.Context, d plan.Dispatch, source, repository string) (string, bool, error) {
+	return s.opts.Store.AddDispatch(ctx, store.Dispatch{Image: d.Image.Name(), Tag: d.Tag, Digest: d.Digest, Status: d.Status, Provider: d.Provider,
+		HubLink: d.HubLink, Source: source, Repository: repository, Received: s.opts.Now(), ID: store.DispatchID(d.Image.Name(), d.Tag, d.Digest, repository)},
+		func(ctx context.Context, tx *sql.Tx, id string) error { return s.opts.Queue.DispatchTx(ctx, tx, id) })
+}
+
+// authorized compares tokens in constant time, whatever their lengths.
+func (s *Server) authorized(req *http.Request) bool {
+	want := s.opts.DiunToken()
+	got := req.Header.Get("X-Belay-Token")
+	if got == "" {
+		got = req.Header.Get("Authorization")
+		if scheme, token, ok := strings.Cut(got, " "); ok && strings.EqualFold(scheme, "bearer") {
+			got = strings.TrimSpace(token)
+		}
+	}
+	a, b := sha256.Sum256([]byte(want)), sha256.Sum256([]byte(got))
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1 && want != ""
+}
+
+// keepDeliveries is how long a delivery's id is remembered: longer than GitHub
+// lets one be sent again.
+const keepDeliveries = 14 * 24 * time.Hour
+
+// maxWebhook is the largest webhook in bytes that is read: GitHub's own limit.
+const maxWebhook = 25 << 20
+
+func (s *Server) webhook(w http.ResponseWriter, req *http.Request) {
+	secret := s.opts.WebhookSecret()
+	if secret == "" {
+		plainText(w, http.StatusServiceUnavailable, "no webhook secret is set: --webhook-secret-file or BELAY_WEBHOOK_SECRET")
+		return
+	}
+	body, err := io.ReadAll(io.LimitReader(req.Body, maxWebhook+1))
+	if err != nil || len(body) > maxWebhook {
+		plainText(w, http.StatusRequestEntityTooLarge, "the webhook is too large or broke off")
+		return
+	}
+	if err := gh.ValidateSignature(req.Header.Get(gh.SHA256SignatureHeader), body, []byte(secret)); err != nil || !strings.HasPrefix(req.Header.Get(gh.SHA256SignatureHeader), "sha256=") {
+		plainText(w, http.StatusUnauthorized, "the signature does not fit")
+		return
+	}
+	event, guid := gh.WebHookType(req), gh.DeliveryID(req)
+	s.hooks.WithLabelValues(known(event)).Inc()
+	if err := s.Take(req.Context(), event, guid, body); err != nil {
+		s.opts.Log.Error("a webhook could not be taken", "event", event, "delivery", guid, "why", err)
+		plainText(w, http.StatusServiceUnavailable, "not taken; send it again")
+		return
+	}
+	plainText(w, http.StatusAccepted, "taken")
+}

@@ -1,0 +1,123 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/belaybot/belay/bot/store"
+)
+
+// Status is what `belay status` shows.
+type Status struct {
+	Upgrades   []Upgrade  `json:"upgrades"`
+	Dispatches []Dispatch `json:"dispatches"`
+}
+
+// Upgrade is one upgrade in Status.
+type Upgrade struct {
+	ID         string    `json:"id"`
+	Repository string    `json:"repository"`
+	Service    string    `json:"service"`
+	From       string    `json:"from"`
+	To         string    `json:"to"`
+	State      string    `json:"state"`
+	Final      bool      `json:"final"`
+	Waits      string    `json:"waits,omitempty"`
+	Risk       string    `json:"risk,omitempty"`
+	Pull       int       `json:"pull,omitempty"`
+	Updated    time.Time `json:"updated"`
+}
+
+// Dispatch is one dispatch in Status, with what came of it.
+type Dispatch struct {
+	ID       string    `json:"id"`
+	Image    string    `json:"image"`
+	Tag      string    `json:"tag"`
+	Status   string    `json:"status,omitempty"`
+	Received time.Time `json:"received"`
+	Outcomes []Outcome `json:"outcomes"`
+}
+
+// Outcome is what a dispatch led to in one place.
+type Outcome struct {
+	Repository string `json:"repository"`
+	Service    string `json:"service,omitempty"`
+	Upgrade    string `json:"upgrade,omitempty"`
+	Reason     string `json:"reason,omitempty"`
+	Path       string `json:"path,omitempty"`
+	Line       int    `json:"line,omitempty"`
+}
+
+// status answers GET /api/status with the newest upgrades and dispatches. It
+// asks for the same token as a dispatch.
+func (s *Server) status(w http.ResponseWriter, req *http.Request) {
+	if !s.authorized(req) {
+		answer(w, http.StatusUnauthorized, refusal{Error: "no or wrong token: send it as `Authorization: Bearer TOKEN`"})
+		return
+	}
+	limit := 100
+	if n, err := strconv.Atoi(req.URL.Query().Get("limit")); err == nil && n > 0 && n <= 1000 {
+		limit = n
+	}
+	got, err := Read(req.Context(), s.opts.Store, limit)
+	if err != nil {
+		s.opts.Log.Error("status", "why", err)
+		answer(w, http.StatusServiceUnavailable, refusal{Error: "the state cannot be read now"})
+		return
+	}
+	answer(w, http.StatusOK, got)
+}
+
+// Read reads the newest limit upgrades and dispatches.
+func Read(ctx context.Context, st *store.Store, limit int) (Status, error) {
+	out := Status{Upgrades: []Upgrade{}, Dispatches: []Dispatch{}}
+	list, err := st.Upgrades(ctx, store.Filter{Limit: limit})
+	if err != nil {
+		return out, err
+	}
+	for _, u := range list {
+		var rec struct{ Waits, Risk string }
+		_ = json.Unmarshal(u.Data, &rec)
+		out.Upgrades = append(out.Upgrades, Upgrade{ID: u.ID, Repository: u.Repository, Service: u.Service, From: u.From, To: u.To, State: u.State, Final: u.Final,
+			Waits: rec.Waits, Risk: rec.Risk, Pull: u.Pull, Updated: u.Updated})
+	}
+	dispatches, err := st.Dispatches(ctx, limit)
+	if err != nil {
+		return out, err
+	}
+	for _, d := range dispatches {
+		e := Dispatch{ID: d.ID, Image: d.Image, Tag: d.Tag, Status: d.Status, Received: d.Received, Outcomes: []Outcome{}}
+		for _, o := range d.Outcomes {
+			e.Outcomes = append(e.Outcomes, Outcome{Repository: o.Repository, Service: o.Service, Upgrade: o.Upgrade, Reason: o.Reason, Path: o.Path, Line: o.Line})
+		}
+		out.Dispatches = append(out.Dispatches, e)
+	}
+	return out, nil
+}
+
+// states is the metric of open upgrades by state, read when it is asked for.
+type states struct{ s *Server }
+
+var openUpgrades = prometheus.NewDesc("belay_upgrades_open", "Upgrades that are not over, by state.", []string{"state"}, nil)
+
+// Describe implements prometheus.Collector.
+func (states) Describe(ch chan<- *prometheus.Desc) { ch <- openUpgrades }
+
+// Collect implements prometheus.Collector.
+func (m states) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	open, err := m.s.opts.Store.OpenUpgrades(ctx, "")
+	if err != nil {
+		m.s.opts.Log.Warn("metrics: open upgrades", "why", err)
+		return
+	}
+	for state, n := range finals(open) {
+		ch <- prometheus.MustNewConstMetric(openUpgrades, prometheus.GaugeValue, float64(n), state)
+	}
+}

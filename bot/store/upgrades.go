@@ -1,0 +1,228 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Upgrade is one service going from one version to another.
+type Upgrade struct {
+	ID         string
+	Repository string // "owner/name"
+	Service    string
+	Lane       string // tells the upgrades of one service apart: what moves together
+	State      string
+	From, To   string
+	Pull       int // 0: not opened yet
+	Final      bool
+	Wake       time.Time // when to look again at the latest; zero: none
+	Started    time.Time // when it was counted against the rate limit; zero: not yet
+	Created    time.Time
+	Updated    time.Time
+	Version    int64  // grows with every write
+	Data       []byte // JSON: the rest of the record, opaque here
+}
+
+// Event is one line of an upgrade's audit trail.
+type Event struct {
+	ID      int64
+	Upgrade string
+	At      time.Time
+	Who     string // "belay", or a login
+	What    string
+	Why     string
+	Data    map[string]string
+}
+
+const upgradeColumns = "id, repository, service, lane, state, from_version, to_version, pull, final, wake, started, created, updated, version, data"
+
+func scanUpgrade(row interface{ Scan(...any) error }) (Upgrade, error) {
+	var u Upgrade
+	var final, wake, started, created, updated int64
+	var data string
+	err := row.Scan(&u.ID, &u.Repository, &u.Service, &u.Lane, &u.State, &u.From, &u.To, &u.Pull, &final, &wake, &started, &created, &updated, &u.Version, &data)
+	u.Final, u.Wake, u.Started, u.Created, u.Updated, u.Data = final != 0, moment(wake), moment(started), moment(created), moment(updated), []byte(data)
+	return u, err
+}
+
+// CreateUpgrade stores a new upgrade. A service has one unmerged upgrade per
+// lane at most: when there is one, it comes back with false.
+func (s *Store) CreateUpgrade(ctx context.Context, u Upgrade) (Upgrade, bool, error) {
+	now := s.now()
+	if u.Created.IsZero() {
+		u.Created = now
+	}
+	u.Updated, u.Version = now, 1
+	if len(u.Data) == 0 {
+		u.Data = []byte("{}")
+	}
+	created := false
+	err := s.transact(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, s.sql("INSERT INTO upgrades ("+upgradeColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"),
+			u.ID, u.Repository, u.Service, u.Lane, u.State, u.From, u.To, u.Pull, flag(u.Final), micro(u.Wake), micro(u.Started), micro(u.Created), micro(u.Updated), u.Version, string(u.Data))
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		n, err := res.RowsAffected()
+		if err != nil {
+			return err
+		}
+		if created = n == 1; created {
+			return nil
+		}
+		u, err = scanUpgrade(tx.QueryRowContext(ctx, s.sql("SELECT "+upgradeColumns+" FROM upgrades WHERE repository = ? AND service = ? AND lane = ? AND final = 0 AND state NOT IN ('applying', 'watching')"), u.Repository, u.Service, u.Lane))
+		return err
+	})
+	return u, created, err
+}
+
+func (s *Store) oneUpgrade(ctx context.Context, where string, args ...any) (Upgrade, error) {
+	u, err := scanUpgrade(s.read.QueryRowContext(ctx, s.sql("SELECT "+upgradeColumns+" FROM upgrades WHERE "+where), args...))
+	if errors.Is(err, sql.ErrNoRows) {
+		return u, ErrNotFound
+	}
+	if err != nil {
+		return u, fmt.Errorf("%s: %w", s.name, err)
+	}
+	return u, nil
+}
+
+// Upgrade reads one upgrade, or returns ErrNotFound.
+func (s *Store) Upgrade(ctx context.Context, id string) (Upgrade, error) {
+	return s.oneUpgrade(ctx, "id = ?", id)
+}
+
+// UpgradeByPull reads the newest upgrade of a pull request, or returns ErrNotFound.
+func (s *Store) UpgradeByPull(ctx context.Context, repository string, pull int) (Upgrade, error) {
+	return s.oneUpgrade(ctx, "repository = ? AND pull = ? AND pull > 0 ORDER BY created DESC LIMIT 1", repository, pull)
+}
+
+// OpenUpgrades reads the upgrades that are not over, oldest first; of all
+// repositories when none is named.
+func (s *Store) OpenUpgrades(ctx context.Context, repository string) ([]Upgrade, error) {
+	return s.listUpgrades(ctx, "WHERE final = 0 AND (? = '' OR repository = ?) ORDER BY created, id", repository, repository)
+}
+
+// Filter narrows Upgrades. Its zero value takes all.
+type Filter struct {
+	Repository, Service, State string
+	Before                     time.Time // updated before
+	Limit                      int       // 0: 100
+}
+
+// Upgrades reads upgrades, the ones changed last first.
+func (s *Store) Upgrades(ctx context.Context, f Filter) ([]Upgrade, error) {
+	if f.Limit <= 0 {
+		f.Limit = 100
+	}
+	return s.listUpgrades(ctx, "WHERE (? = '' OR repository = ?) AND (? = '' OR service = ?) AND (? = '' OR state = ?) AND (? = 0 OR updated < ?) ORDER BY updated DESC, id LIMIT ?",
+		f.Repository, f.Repository, f.Service, f.Service, f.State, f.State, micro(f.Before), micro(f.Before), f.Limit)
+}
+
+func (s *Store) listUpgrades(ctx context.Context, rest string, args ...any) ([]Upgrade, error) {
+	rows, err := s.read.QueryContext(ctx, s.sql("SELECT "+upgradeColumns+" FROM upgrades "+rest), args...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.name, err)
+	}
+	defer rows.Close()
+	var out []Upgrade
+	for rows.Next() {
+		u, err := scanUpgrade(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, u)
+	}
+	return out, rows.Err()
+}
+
+// SaveUpgrade writes an upgrade and what happened to it, together. It returns
+// *ConflictError when the upgrade was written since it was read.
+func (s *Store) SaveUpgrade(ctx context.Context, u Upgrade, events ...Event) (Upgrade, error) {
+	old := u.Version
+	u.Version, u.Updated = old+1, s.now()
+	err := s.transact(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, s.sql("UPDATE upgrades SET repository = ?, state = ?, from_version = ?, to_version = ?, pull = ?, final = ?, wake = ?, started = ?, updated = ?, version = ?, data = ? WHERE id = ? AND version = ?"),
+			u.Repository, u.State, u.From, u.To, u.Pull, flag(u.Final), micro(u.Wake), micro(u.Started), micro(u.Updated), u.Version, string(u.Data), u.ID, old)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(err, &ConflictError{ID: u.ID})
+		}
+		for _, e := range events {
+			data, err := json.Marshal(e.Data)
+			if err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, s.sql("INSERT INTO events (id, upgrade, at, who, what, why, data) VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM events), ?, ?, ?, ?, ?, ?)"),
+				u.ID, micro(e.At), e.Who, e.What, e.Why, string(data)); err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+		}
+		return nil
+	})
+	return u, err
+}
+
+// Events reads an upgrade's audit trail, oldest first.
+func (s *Store) Events(ctx context.Context, upgrade string) ([]Event, error) {
+	return s.listEvents(ctx, "WHERE upgrade = ? ORDER BY id", upgrade)
+}
+
+// AllEvents reads up to limit events after one, oldest first.
+func (s *Store) AllEvents(ctx context.Context, after int64, limit int) ([]Event, error) {
+	return s.listEvents(ctx, "WHERE id > ? ORDER BY id LIMIT ?", after, limit)
+}
+
+func (s *Store) listEvents(ctx context.Context, rest string, args ...any) ([]Event, error) {
+	rows, err := s.read.QueryContext(ctx, s.sql("SELECT id, upgrade, at, who, what, why, data FROM events "+rest), args...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.name, err)
+	}
+	defer rows.Close()
+	var out []Event
+	for rows.Next() {
+		var e Event
+		var at int64
+		var data string
+		if err := rows.Scan(&e.ID, &e.Upgrade, &at, &e.Who, &e.What, &e.Why, &data); err != nil {
+			return nil, err
+		}
+		e.At = moment(at)
+		if err := json.Unmarshal([]byte(data), &e.Data); err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+	}
+	return out, rows.Err()
+}
+
+// StartedSince counts the upgrades of a repository that were started at or
+// after a moment, and says when the first of them was.
+func (s *Store) StartedSince(ctx context.Context, repository string, t time.Time) (int, time.Time, error) {
+	var n int
+	var first int64
+	err := s.read.QueryRowContext(ctx, s.sql("SELECT COUNT(*), COALESCE(MIN(started), 0) FROM upgrades WHERE repository = ? AND started >= ?"), repository, max(1, micro(t))).Scan(&n, &first)
+	if err != nil {
+		return 0, time.Time{}, fmt.Errorf("%s: %w", s.name, err)
+	}
+	return n, moment(first), nil
+}
+
+// Rename follows a repository that got another name.
+func (s *Store) Rename(ctx context.Context, from, to string) error {
+	return s.transact(ctx, func(tx *sql.Tx) error {
+		for _, table := range []string{"upgrades", "outcomes", "dispatches", "blocks"} {
+			if _, err := tx.ExecContext(ctx, s.sql("UPDATE "+table+" SET repository = ? WHERE repository = ?"), to, from); err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+		}
+		_, err := tx.ExecContext(ctx, s.sql("UPDATE upgrades SET version = version + 1 WHERE repository = ?"), to)
+		return err
+	})
+}
