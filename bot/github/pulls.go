@@ -155,7 +155,12 @@ func (r *Repository) SetLabels(ctx context.Context, number int, have, want []str
 	if err := r.makeLabels(ctx, want); err != nil {
 		return err
 	}
-	if _, _, err := r.rest.Issues.ReplaceLabelsForIssue(ctx, r.owner, r.name, number, keep); err != nil {
+	// go-github sends a bare list, which GitHub's description does not have.
+	req, err := r.rest.NewRequest(http.MethodPut, fmt.Sprintf("repos/%s/%s/issues/%d/labels", r.owner, r.name, number), map[string][]string{"labels": keep})
+	if err != nil {
+		return err
+	}
+	if _, err := r.rest.Do(ctx, req, nil); err != nil {
 		return fmt.Errorf("%s#%d: labels: %w", r.Name, number, r.noAccess(err))
 	}
 	return nil

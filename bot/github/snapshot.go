@@ -90,7 +90,7 @@ const pullQuery = `query($owner: String!, $name: String!, $number: Int!) {
       reviews(last: 100) { nodes { author { login } state submittedAt commit { oid } } }
       commits(last: 100) { nodes { commit { oid author { email user { login } } } } }
       head: commits(last: 1) { nodes { commit { ` + contexts + ` } } }
-      comments(last: 100) { nodes { databaseId author { login __typename } body createdAt lastEditedAt } }
+      comments(last: 100) { nodes { fullDatabaseId author { login __typename } body createdAt lastEditedAt } }
     }
   }
 }`
@@ -182,7 +182,7 @@ type pullAnswer struct {
 			} `json:"head"`
 			Comments struct {
 				Nodes []struct {
-					DatabaseID   int64      `json:"databaseId"`
+					ID           int64      `json:"fullDatabaseId,string"` // databaseId has 32 bits
 					Author       *login     `json:"author"`
 					Body         string     `json:"body"`
 					CreatedAt    time.Time  `json:"createdAt"`
@@ -230,7 +230,7 @@ func (r *Repository) Pull(ctx context.Context, number int) (Pull, error) {
 		out.Checks = h.Commit.checks()
 	}
 	for _, c := range p.Comments.Nodes {
-		out.Comments = append(out.Comments, Comment{ID: c.DatabaseID, Login: c.Author.name(), Bot: c.Author != nil && c.Author.Type == "Bot",
+		out.Comments = append(out.Comments, Comment{ID: c.ID, Login: c.Author.name(), Bot: c.Author != nil && c.Author.Type == "Bot",
 			Body: c.Body, Edited: c.LastEditedAt != nil, At: c.CreatedAt})
 	}
 	return out, nil

@@ -59,7 +59,7 @@ func (r *Reconciler) dispatchTo(ctx context.Context, name string, stored store.D
 	if j.repo, err = r.opts.GitHub.Repository(ctx, name); err != nil {
 		return nil, err
 	}
-	branch, err := j.repo.DefaultBranch(ctx)
+	branch, err := r.branchOf(ctx, j)
 	if err != nil {
 		return nil, err
 	}

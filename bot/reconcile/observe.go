@@ -66,7 +66,7 @@ func (r *Reconciler) observe(ctx context.Context, j *job) (lifecycle.Observed, e
 
 // readPull reads the pull request, or finds the one that an earlier life opened.
 func (r *Reconciler) readPull(ctx context.Context, j *job) error {
-	if j.u.Pull == 0 {
+	if j.u.Pull == 0 || j.pull != nil {
 		return nil
 	}
 	p, err := j.repo.Pull(ctx, j.u.Pull)
@@ -81,7 +81,7 @@ func (r *Reconciler) readPull(ctx context.Context, j *job) error {
 // was fetched last where there is no pull request yet.
 func (r *Reconciler) viewOf(ctx context.Context, j *job) (*view, error) {
 	if j.pull == nil {
-		branch, err := j.repo.DefaultBranch(ctx)
+		branch, err := r.branchOf(ctx, j)
 		if err != nil {
 			return nil, err
 		}

@@ -83,7 +83,7 @@ func editsHash(u plan.Upgrade) string {
 // publish plans on today's base, pushes the branch and opens the pull request
 // or brings it up to date. Each part finds what an earlier life made.
 func (r *Reconciler) publish(ctx context.Context, j *job) error {
-	branch, err := j.repo.DefaultBranch(ctx)
+	branch, err := r.branchOf(ctx, j)
 	if err != nil {
 		return err
 	}

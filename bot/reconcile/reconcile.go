@@ -77,6 +77,8 @@ type home struct {
 	view     *view
 	required []string
 	asked    time.Time // when required was read
+	branch   string    // the default branch
+	named    time.Time // when branch was read
 }
 
 // view is the default branch at one commit.
@@ -111,12 +113,17 @@ const maxSteps = 25
 // look again at the latest; zero when it is over. Errors that will pass carry
 // RetryAt where it is known.
 func (r *Reconciler) Reconcile(ctx context.Context, id string) (time.Time, error) {
+	var seen *github.Pull
 	for range maxSteps {
 		j, err := r.load(ctx, id)
 		if err != nil {
 			return time.Time{}, err
 		}
-		until, again, err := r.step(ctx, j)
+		j.pull = seen
+		until, again, touched, err := r.step(ctx, j)
+		if seen = j.pull; touched {
+			seen = nil // what was seen no longer holds
+		}
 		var conflict *store.ConflictError
 		switch {
 		case errors.As(err, &conflict): // somebody else wrote the record meanwhile
@@ -164,19 +171,20 @@ func (r *Reconciler) home(repository string) *home {
 	return h
 }
 
-// step looks once and does one thing.
-func (r *Reconciler) step(ctx context.Context, j *job) (until time.Time, again bool, err error) {
+// step looks once and does one thing. again says that there is more to do now,
+// touched that the pull request was changed.
+func (r *Reconciler) step(ctx context.Context, j *job) (until time.Time, again, touched bool, err error) {
 	o, err := r.observe(ctx, j)
 	if errors.Is(err, github.ErrNoAccess) {
 		r.opts.Log.Warn("no access", "repo", j.u.Repository, "upgrade", j.u.ID, "why", err)
 		o.NoAccess = true
 	} else if err != nil {
-		return time.Time{}, false, err
+		return time.Time{}, false, true, err
 	}
 	a := lifecycle.Next(o)
 	r.opts.Log.Debug("decided", "upgrade", j.u.ID, "repo", j.u.Repository, "service", j.u.Service, "state", j.u.State, "do", a.Do, "to", a.To, "why", a.Why)
 	if err := r.act(ctx, j, a); err != nil {
-		return time.Time{}, false, err
+		return time.Time{}, false, true, err
 	}
 	if a.Do != lifecycle.Wait || a.To != lifecycle.State(j.u.State) {
 		j.enter(a, r.opts.Now())
@@ -188,14 +196,14 @@ func (r *Reconciler) step(ctx context.Context, j *job) (until time.Time, again b
 	rest := a.Do == lifecycle.Wait || a.To.Final()
 	if rest && !o.NoAccess {
 		if err := r.tell(ctx, j); err != nil {
-			return time.Time{}, false, err
+			return time.Time{}, false, true, err
 		}
 	}
 	j.u.Wake = a.Until
 	if err := r.save(ctx, j); err != nil {
-		return time.Time{}, false, err
+		return time.Time{}, false, true, err
 	}
-	return a.Until, !rest, nil
+	return a.Until, !rest, a.Do != lifecycle.Enter, nil
 }
 
 // enter records what was done and the state that follows.

@@ -61,3 +61,25 @@ func (r *Reconciler) at(ctx context.Context, j *job, sha string) (*view, error) 
 	j.home.view = v
 	return v, nil
 }
+
+// branchOf is the name of the default branch. A pull request's answer has it;
+// otherwise it is asked for from time to time.
+func (r *Reconciler) branchOf(ctx context.Context, j *job) (string, error) {
+	if j.pull != nil && j.pull.BaseName != "" {
+		return j.pull.BaseName, nil
+	}
+	j.home.mu.Lock()
+	known, named := j.home.branch, j.home.named
+	j.home.mu.Unlock()
+	if known != "" && r.opts.Now().Sub(named) < rulesFor {
+		return known, nil
+	}
+	name, err := j.repo.DefaultBranch(ctx)
+	if err != nil {
+		return "", err
+	}
+	j.home.mu.Lock()
+	defer j.home.mu.Unlock()
+	j.home.branch, j.home.named = name, r.opts.Now()
+	return name, nil
+}

@@ -1,0 +1,324 @@
+package reconcile_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/belaybot/belay/bot/engine"
+	"github.com/belaybot/belay/bot/github"
+	"github.com/belaybot/belay/bot/planner"
+	"github.com/belaybot/belay/bot/reconcile"
+	"github.com/belaybot/belay/bot/sandbox"
+	"github.com/belaybot/belay/bot/server"
+	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/bot/upstream"
+	"github.com/belaybot/belay/rules/image"
+	"github.com/belaybot/belay/rules/lifecycle"
+	"github.com/belaybot/belay/rules/notes"
+	"github.com/belaybot/belay/rules/pin"
+	"github.com/belaybot/belay/rules/policy"
+	"github.com/belaybot/belay/rules/version"
+)
+
+// world is a stand-in GitHub with one repository, and belay beside it.
+type world struct {
+	t       *testing.T
+	gh      *sandbox.GitHub
+	repo    *sandbox.Repository
+	up      *outside
+	dir     string // belay's state
+	backups *backups
+	url     string // of belay's own server
+
+	life *life
+}
+
+// life is one process of belay.
+type life struct {
+	store  *store.Store
+	engine *engine.Engine
+	rec    *reconcile.Reconciler
+	server *server.Server
+	http   *httptest.Server
+}
+
+// outside answers what the planner asks: notes by version, SAFE unless they say otherwise.
+type outside struct {
+	mu    sync.Mutex
+	notes map[string]string
+}
+
+func (o *outside) say(tag, text string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.notes[tag] = text
+}
+
+func (o *outside) Repository(_ context.Context, ref image.Ref, _, _ string) (string, string, error) {
+	return "acme/" + ref.Repository[strings.LastIndexByte(ref.Repository, '/')+1:], "test", nil
+}
+
+func (o *outside) ChartRepository(context.Context, pin.Chart) (string, string, error) {
+	return "", "", upstream.ErrNotFound
+}
+
+func (o *outside) Notes(_ context.Context, _ string, _, to version.Tag) (upstream.Notes, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	text, ok := o.notes[to.String()]
+	if !ok {
+		text = "### Fixed\n\n- a crash when the list is empty"
+	}
+	return upstream.Notes{From: "GitHub releases", Releases: []notes.Release{{Tag: to.String(), Body: text, URL: "https://github.com/acme/web/releases"}}}, nil
+}
+
+func (o *outside) ChartVersions(context.Context, pin.Chart) ([]upstream.ChartVersion, error) {
+	return nil, upstream.ErrNotFound
+}
+
+func (o *outside) ChartImages(context.Context, pin.Chart, string) ([]upstream.ChartImage, error) {
+	return nil, upstream.ErrNotFound
+}
+
+func (o *outside) Digest(context.Context, image.Ref, string) (string, error) {
+	return "", upstream.ErrNotFound
+}
+
+// backups plays the cluster: the state of each backup by its target.
+type backups struct {
+	mu    sync.Mutex
+	state map[string]lifecycle.Progress
+	made  map[string]int // by key
+}
+
+func (b *backups) Ensure(_ context.Context, key string, c policy.Backup) (lifecycle.Progress, string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.made[key]++
+	if s, ok := b.state[c.Target]; ok {
+		return s, "the last lines of the log", nil
+	}
+	return lifecycle.Good, "dump complete", nil
+}
+
+func (b *backups) set(target string, s lifecycle.Progress) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.state[target] = s
+}
+
+const config = `
+databases:
+  data: { backup: { cronjob: dbaas/backup } }
+apply: { checks: [deploy], timeout: 15m }
+verify: { safe: 1s, caution: 1s, unknown: 1s }
+dispatch: { limit: { upgrades: 50, window: 6h } }
+`
+
+// stack is a service's Terraform.
+func stack(image string) string {
+	return fmt.Sprintf("resource \"kubernetes_deployment\" \"app\" {\n  spec {\n    template {\n      spec {\n        container {\n          image = %q # pinned\n        }\n      }\n    }\n  }\n}\n", image)
+}
+
+// newWorld makes a repository of some services; belay is started.
+func newWorld(t *testing.T, files map[string]string) *world {
+	t.Helper()
+	gh, err := sandbox.NewGitHub(sandbox.Options{Dir: t.TempDir(), Validate: true, Report: func(err error) { t.Error(err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = gh.Close() })
+	all := map[string]string{".github/belay.yml": config,
+		"stacks/web/main.tf": stack("acme/web:1.0.0"), "stacks/data/main.tf": stack("acme/data:2.0.0"), "stacks/blog/main.tf": stack("acme/blog:3.0.0"),
+		"stacks/wiki/main.tf": stack("acme/wiki:4.0.0"), "README.md": "# home-ops\n"}
+	for k, v := range files {
+		all[k] = v
+	}
+	repo, err := gh.AddRepository("acme", "home-ops", all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo.AutoChecks(map[string]string{"ci": "success", "deploy": "success"})
+	w := &world{t: t, gh: gh, repo: repo, up: &outside{notes: map[string]string{}}, dir: t.TempDir(), backups: &backups{state: map[string]lifecycle.Progress{}, made: map[string]int{}}}
+	w.start()
+	t.Cleanup(w.stop)
+	return w
+}
+
+func (w *world) start() {
+	w.t.Helper()
+	ctx := context.Background()
+	st, err := store.Open(ctx, store.Options{Dir: w.dir})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var out io.Writer = io.Discard
+	if os.Getenv("BELAY_TEST_LOG") != "" {
+		out = os.Stderr
+	}
+	log := slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	app, err := github.New(github.Options{AppID: w.gh.AppID(), Key: func() ([]byte, error) { return w.gh.PrivateKey(), nil }, URL: w.gh.URL(), Log: log})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	l := &life{store: st}
+	l.rec = reconcile.New(reconcile.Options{Store: st, GitHub: app, Mirrors: filepath.Join(w.dir, "mirrors"), Backups: w.backups, Log: log,
+		Upstream: func(policy.Policy) (planner.Upstream, error) { return w.up, nil },
+		Wake:     func(ctx context.Context, id string) error { return l.engine.Wake(ctx, id) }})
+	l.engine, err = engine.New(ctx, engine.Options{Store: st, Log: log, Poll: 10 * time.Millisecond, Reconcile: l.rec.Reconcile, Dispatch: l.rec.Dispatch})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	l.server = server.New(server.Options{Store: st, Queue: l.engine, DiunToken: func() string { return "token" }, WebhookSecret: w.gh.Secret, Forget: app.Forget, Log: log})
+	l.http = httptest.NewServer(l.server.Handler())
+	w.url = l.http.URL
+	w.gh.SetWebhook(l.http.URL + "/github/webhook")
+	if err := l.engine.Start(ctx); err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := l.server.Replay(ctx, app); err != nil {
+		w.t.Fatal(err)
+	}
+	w.life = l
+}
+
+func (w *world) stop() {
+	if w.life == nil {
+		return
+	}
+	w.gh.SetWebhook("")
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := w.life.engine.Stop(ctx); err != nil {
+		w.t.Error(err)
+	}
+	w.life.http.Close()
+	_ = w.life.store.Close()
+	w.life = nil
+}
+
+// dispatch sends what DIUN sends.
+func (w *world) dispatch(image, tag string) {
+	w.t.Helper()
+	body := fmt.Sprintf(`{"diun_version":"4.28.0","hostname":"home","status":"new","provider":"kubernetes","image":"docker.io/%s:%s","hub_link":"","mime_type":"","digest":"","created":"2026-01-02T03:04:05Z","platform":"linux/amd64"}`, image, tag)
+	req, err := http.NewRequest(http.MethodPost, w.url+"/diun", strings.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer token")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusAccepted && resp.StatusCode != http.StatusOK {
+		w.t.Fatalf("dispatch: HTTP %d", resp.StatusCode)
+	}
+}
+
+// eventually waits for a condition, by looking again whenever the state may have moved.
+func (w *world) eventually(what string, f func() bool) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !f() {
+		select {
+		case <-ctx.Done():
+			w.t.Fatalf("never: %s\n%s", what, w.story())
+		case <-tick.C:
+		}
+	}
+}
+
+// upgrade is the newest upgrade of a service.
+func (w *world) upgrade(service string) store.Upgrade {
+	list, err := w.life.store.Upgrades(context.Background(), store.Filter{Service: service, Limit: 1})
+	if err != nil || len(list) == 0 {
+		return store.Upgrade{}
+	}
+	return list[0]
+}
+
+// waits waits until a service's upgrade is in a state, for a reason.
+func (w *world) waits(service string, state lifecycle.State, why string) store.Upgrade {
+	w.t.Helper()
+	var u store.Upgrade
+	w.eventually(fmt.Sprintf("%s is %s %q", service, state, why), func() bool {
+		u = w.upgrade(service)
+		return u.State == string(state) && strings.Contains(string(u.Data), why)
+	})
+	return u
+}
+
+// pull is a service's newest pull request.
+func (w *world) pull(service string) sandbox.Pull {
+	var out sandbox.Pull
+	for _, p := range w.repo.Pulls() {
+		if strings.HasPrefix(p.Branch, "belay/"+service+"/") {
+			out = p
+		}
+	}
+	return out
+}
+
+// pulls counts a service's pull requests.
+func (w *world) pulls(service string) int {
+	n := 0
+	for _, p := range w.repo.Pulls() {
+		if strings.HasPrefix(p.Branch, "belay/"+service+"/") {
+			n++
+		}
+	}
+	return n
+}
+
+func (w *world) image(service string) string {
+	s, err := w.repo.File("main", "stacks/"+service+"/main.tf")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	_, s, _ = strings.Cut(s, `image = "`)
+	s, _, _ = strings.Cut(s, `"`)
+	return s
+}
+
+// story tells what happened, for a test that fails.
+func (w *world) story() string {
+	var b strings.Builder
+	ctx := context.Background()
+	if w.life == nil {
+		return "belay does not run"
+	}
+	list, err := w.life.store.Upgrades(ctx, store.Filter{Limit: 50})
+	if err != nil {
+		return err.Error()
+	}
+	for _, u := range list {
+		fmt.Fprintf(&b, "%s %s → %s: %s #%d\n  %s\n", u.Service, u.From, u.To, u.State, u.Pull, u.Data)
+		events, err := w.life.store.Events(ctx, u.ID)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err.Error()
+		}
+		for _, e := range events {
+			fmt.Fprintf(&b, "  %s %s: %s %v\n", e.Who, e.What, e.Why, e.Data)
+		}
+	}
+	dispatches, _ := w.life.store.Dispatches(ctx, 50)
+	for _, d := range dispatches {
+		fmt.Fprintf(&b, "dispatch %s:%s done=%v %+v\n", d.Image, d.Tag, d.Done, d.Outcomes)
+	}
+	return b.String()
+}
