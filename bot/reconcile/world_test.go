@@ -227,6 +227,20 @@ func (w *world) dispatch(image, tag string) {
 	}
 }
 
+// redispatch sends the same tag with another digest, which is another
+// dispatch, and waits until it has been planned.
+func (w *world) redispatch(image, tag string) {
+	w.t.Helper()
+	id, _, err := w.life.store.AddDispatch(context.Background(), store.Dispatch{Image: "docker.io/" + image, Tag: tag, Digest: "sha256:" + strings.Repeat("a", 64), Status: "new", Source: "cli"}, w.life.engine.DispatchTx)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.eventually("the dispatch is planned", func() bool {
+		d, err := w.life.store.Dispatch(context.Background(), id)
+		return err == nil && d.Done
+	})
+}
+
 // eventually waits for a condition, by looking again whenever the state may have moved.
 func (w *world) eventually(what string, f func() bool) {
 	w.t.Helper()
