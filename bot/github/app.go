@@ -211,11 +211,12 @@ func (a *App) remember(name string, installation int64) {
 	a.installations[strings.ToLower(name)] = installation
 }
 
-// Forget drops what is known of a repository's installation: it was renamed,
-// removed, or the App was installed anew.
+// Forget drops what is known of a repository's installation, its token
+// included: it was renamed, removed, suspended, or the App was installed anew.
 func (a *App) Forget(name string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	delete(a.clients, a.installations[strings.ToLower(name)])
 	delete(a.installations, strings.ToLower(name))
 }
 

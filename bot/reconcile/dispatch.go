@@ -222,7 +222,7 @@ func (r *Reconciler) Recover(ctx context.Context, repository string) (int, error
 			continue
 		}
 		now := r.opts.Now()
-		data, err := json.Marshal(record{Target: t, Entered: now, Branch: p.Branch, Head: p.Head, Redo: true, Pushed: now.Add(-time.Hour)})
+		data, err := json.Marshal(record{Target: t, Entered: now, Branch: p.Branch, Redo: true, Pushed: now.Add(-time.Hour)})
 		if err != nil {
 			return n, err
 		}

@@ -14,6 +14,7 @@ import (
 const breaking = "### Breaking changes\n\n- `OLD_SETTING` was removed: set `NEW_SETTING` instead"
 
 func TestSafeUpgradeIsMergedByItself(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	w.gh.ResetCalls()
 	w.dispatch("acme/web", "1.0.1")
@@ -44,6 +45,7 @@ func TestSafeUpgradeIsMergedByItself(t *testing.T) {
 }
 
 func TestBackupComesBeforeTheMerge(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	w.backups.set("dbaas/backup", lifecycle.Bad)
 	w.dispatch("acme/data", "2.0.1")
@@ -66,6 +68,7 @@ func TestBackupComesBeforeTheMerge(t *testing.T) {
 }
 
 func TestCautionWaitsForAPerson(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	w.up.say("2.0.0", breaking)
 	w.repo.SetPermission("bo", "read")
@@ -88,6 +91,7 @@ func TestCautionWaitsForAPerson(t *testing.T) {
 }
 
 func TestCommands(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	w.up.say("2.0.0", breaking)
 	w.dispatch("acme/web", "2.0.0")
@@ -130,6 +134,7 @@ func TestCommands(t *testing.T) {
 }
 
 func TestNewerTagUpdatesInPlace(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	w.up.say("2.0.0", breaking)
 	w.up.say("2.0.1", breaking)
@@ -150,6 +155,7 @@ func TestNewerTagUpdatesInPlace(t *testing.T) {
 }
 
 func TestAPersonsCommitsAreNotOverwritten(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	w.up.say("2.0.0", breaking)
 	w.up.say("2.0.1", breaking)
@@ -173,6 +179,7 @@ func TestAPersonsCommitsAreNotOverwritten(t *testing.T) {
 }
 
 func TestClosedByAPersonStaysClosed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	w.up.say("2.0.0", breaking)
 	w.dispatch("acme/web", "2.0.0")
@@ -188,6 +195,7 @@ func TestClosedByAPersonStaysClosed(t *testing.T) {
 }
 
 func TestBranchDeletedIsClosed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	w.up.say("2.0.0", breaking)
 	w.dispatch("acme/web", "2.0.0")
@@ -199,6 +207,7 @@ func TestBranchDeletedIsClosed(t *testing.T) {
 }
 
 func TestBaseMovedUnderTheEdit(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	w.up.say("2.0.0", breaking)
 	w.dispatch("acme/web", "2.0.0")
@@ -225,6 +234,7 @@ func TestBaseMovedUnderTheEdit(t *testing.T) {
 }
 
 func TestMarkerIsPutBack(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	w.up.say("2.0.0", breaking)
 	w.dispatch("acme/web", "2.0.0")
@@ -239,6 +249,7 @@ func TestMarkerIsPutBack(t *testing.T) {
 }
 
 func TestMergedByHandWithoutTheBackup(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	w.up.say("3.0.0", breaking)
 	w.dispatch("acme/data", "3.0.0")
@@ -254,6 +265,7 @@ func TestMergedByHandWithoutTheBackup(t *testing.T) {
 }
 
 func TestOneMergeAtATime(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	w.repo.AutoChecks(map[string]string{"ci": "success"})
 	w.dispatch("acme/web", "1.0.1")
@@ -272,6 +284,7 @@ func TestOneMergeAtATime(t *testing.T) {
 }
 
 func TestChecksGateTheMerge(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	w.repo.AutoChecks(map[string]string{"deploy": "success"})
 	w.repo.RequireChecks("terraform plan")
@@ -284,6 +297,7 @@ func TestChecksGateTheMerge(t *testing.T) {
 }
 
 func TestRateLimitDefersAndDropsNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, map[string]string{".github/belay.yml": strings.Replace(config, "upgrades: 50", "upgrades: 2", 1)})
 	for _, d := range [][2]string{{"acme/web", "1.0.1"}, {"acme/blog", "3.0.1"}, {"acme/wiki", "4.0.1"}, {"acme/data", "2.0.1"}} {
 		w.dispatch(d[0], d[1])
@@ -302,6 +316,7 @@ func TestRateLimitDefersAndDropsNothing(t *testing.T) {
 }
 
 func TestAppSuspended(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	w.up.say("2.0.0", breaking)
 	w.dispatch("acme/web", "2.0.0")
@@ -313,6 +328,7 @@ func TestAppSuspended(t *testing.T) {
 }
 
 func TestRepositoryRenamed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	w.up.say("2.0.0", breaking)
 	w.dispatch("acme/web", "2.0.0")
@@ -324,6 +340,7 @@ func TestRepositoryRenamed(t *testing.T) {
 }
 
 func TestBaseForcePushed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	w.up.say("2.0.0", breaking)
 	w.dispatch("acme/web", "2.0.0")
@@ -339,6 +356,7 @@ func TestBaseForcePushed(t *testing.T) {
 }
 
 func TestRecoverFromTheMarkers(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	w.up.say("2.0.0", breaking)
 	w.dispatch("acme/web", "2.0.0")

@@ -178,7 +178,7 @@ func (r *Reconciler) observePull(ctx context.Context, j *job, o *lifecycle.Obser
 	if err != nil {
 		return err
 	}
-	o.Pull = lifecycle.Pull{State: pullState(p.State), Draft: p.Draft, Mergeable: mergeable(p.Mergeable), Foreign: foreign(p, slug), ByPerson: p.MergedBy != "" && p.MergedBy != slug}
+	o.Pull = lifecycle.Pull{State: pullState(p.State), Draft: p.Draft, Mergeable: mergeable(p.Mergeable), Foreign: p.Head != j.rec.Head && foreign(p, slug), ByPerson: p.MergedBy != "" && p.MergedBy != slug}
 	if o.Pull.State != lifecycle.PullOpen {
 		return nil
 	}
@@ -205,7 +205,9 @@ func (r *Reconciler) observePull(ctx context.Context, j *job, o *lifecycle.Obser
 	return r.observeBackup(ctx, j, o)
 }
 
-// foreign reports whether somebody else's commits are on the branch.
+// foreign reports whether somebody else's commits are on the branch. It is asked
+// where the head is not what belay pushed: after the base was rewritten, its old
+// commits count as the pull request's.
 func foreign(p *github.Pull, slug string) bool {
 	for _, c := range p.Commits {
 		if c.Login != slug && c.Email != botEmail(slug) {

@@ -244,7 +244,7 @@ func (w *world) redispatch(image, tag string) {
 // eventually waits for a condition, by looking again whenever the state may have moved.
 func (w *world) eventually(what string, f func() bool) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
