@@ -46,6 +46,7 @@ type world struct {
 
 // life is one process of belay.
 type life struct {
+	app    *github.App
 	store  *store.Store
 	engine *engine.Engine
 	rec    *reconcile.Reconciler
@@ -156,38 +157,56 @@ func newWorld(t *testing.T, files map[string]string) *world {
 	return w
 }
 
-func (w *world) start() {
-	w.t.Helper()
-	ctx := context.Background()
-	st, err := store.Open(ctx, store.Options{Dir: w.dir})
+// living is what one process of belay needs.
+type living struct {
+	dir, github, keyFile, secret string
+	key                          []byte
+	up                           *outside
+	backups                      *backups
+}
+
+// begin starts belay; it listens, and works on what there is.
+func begin(ctx context.Context, with living) (*life, error) {
+	st, err := store.Open(ctx, store.Options{Dir: with.dir})
 	if err != nil {
-		w.t.Fatal(err)
+		return nil, err
 	}
 	var out io.Writer = io.Discard
 	if os.Getenv("BELAY_TEST_LOG") != "" {
 		out = os.Stderr
 	}
 	log := slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	app, err := github.New(github.Options{AppID: w.gh.AppID(), Key: func() ([]byte, error) { return w.gh.PrivateKey(), nil }, URL: w.gh.URL(), Log: log})
-	if err != nil {
-		w.t.Fatal(err)
+	key := func() ([]byte, error) {
+		if with.keyFile != "" {
+			return os.ReadFile(with.keyFile)
+		}
+		return with.key, nil
 	}
 	l := &life{store: st}
-	l.rec = reconcile.New(reconcile.Options{Store: st, GitHub: app, Mirrors: filepath.Join(w.dir, "mirrors"), Backups: w.backups, Log: log,
-		Upstream: func(policy.Policy) (planner.Upstream, error) { return w.up, nil },
+	if l.app, err = github.New(github.Options{AppID: 1042, Key: key, URL: with.github, Log: log}); err != nil {
+		return nil, err
+	}
+	l.rec = reconcile.New(reconcile.Options{Store: st, GitHub: l.app, Mirrors: filepath.Join(with.dir, "mirrors"), Backups: with.backups, Log: log,
+		Upstream: func(policy.Policy) (planner.Upstream, error) { return with.up, nil },
 		Wake:     func(ctx context.Context, id string) error { return l.engine.Wake(ctx, id) }})
-	l.engine, err = engine.New(ctx, engine.Options{Store: st, Log: log, Poll: 10 * time.Millisecond, Reconcile: l.rec.Reconcile, Dispatch: l.rec.Dispatch})
+	if l.engine, err = engine.New(ctx, engine.Options{Store: st, Log: log, Poll: 10 * time.Millisecond, Reconcile: l.rec.Reconcile, Dispatch: l.rec.Dispatch}); err != nil {
+		return nil, err
+	}
+	l.server = server.New(server.Options{Store: st, Queue: l.engine, DiunToken: func() string { return "token" }, WebhookSecret: func() string { return with.secret }, Forget: l.app.Forget, Log: log})
+	l.http = httptest.NewServer(l.server.Handler())
+	return l, l.engine.Start(ctx)
+}
+
+func (w *world) start() {
+	w.t.Helper()
+	ctx := context.Background()
+	l, err := begin(ctx, living{dir: w.dir, github: w.gh.URL(), key: w.gh.PrivateKey(), secret: w.gh.Secret(), up: w.up, backups: w.backups})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	l.server = server.New(server.Options{Store: st, Queue: l.engine, DiunToken: func() string { return "token" }, WebhookSecret: w.gh.Secret, Forget: app.Forget, Log: log})
-	l.http = httptest.NewServer(l.server.Handler())
 	w.url = l.http.URL
 	w.gh.SetWebhook(l.http.URL + "/github/webhook")
-	if err := l.engine.Start(ctx); err != nil {
-		w.t.Fatal(err)
-	}
-	if _, err := l.server.Replay(ctx, app); err != nil {
+	if _, err := l.server.Replay(ctx, l.app); err != nil {
 		w.t.Fatal(err)
 	}
 	w.life = l
