@@ -1,8 +1,15 @@
-// Package git reads trees of files from git without a checkout: a work tree as
-// it lies on disk, or any revision of a repository, bare or not.
+// Package git reads trees of files from git without a checkout, and keeps
+// mirrors of the repositories that belay serves.
 //
-// In goes a directory (and a revision); out comes a Tree that lists and reads
-// files. It never writes to the repository it reads. See SPEC section 4.
+// Open takes a directory (and a revision) and gives a Tree that lists and reads
+// files: a work tree as it lies on disk, or any revision of a repository, bare
+// or not. It never writes to the repository it reads. See SPEC section 4.
+//
+// A Mirror is belay's own bare copy of a remote repository. It fetches, reads
+// revisions and histories, makes commits out of new file contents and pushes
+// them to branches other than the default one. No file is ever checked out, no
+// program is started, and the token is in no file, URL, log or error. See SPEC
+// sections 9 and 17.
 package git
 
 import (

@@ -1,373 +1,204 @@
 package git
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
+	"maps"
 	"os"
-	"path"
-	"regexp"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
+	"github.com/go-git/go-billy/v5"
+	"github.com/go-git/go-billy/v5/osfs"
 	gogit "github.com/go-git/go-git/v5"
-	"github.com/go-git/go-git/v5/config"
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/filemode"
+	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/plumbing/object"
-	"github.com/go-git/go-git/v5/plumbing/transport"
-	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
+	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
-// Remote is where a mirror comes from.
-type Remote struct {
-	URL string // without credentials
-	// Token is asked for every fetch and push, and sent as basic auth for
-	// x-access-token. It stands nowhere on disk. nil sends none.
-	Token func(context.Context) (string, error)
-}
-
-// Mirror is a bare copy of a repository, kept by incremental fetches. Nothing
-// is ever checked out: files are read from trees, and commits are written as
-// objects. So two upgrades at once never see each other's edits.
+// Mirror is a bare mirror of one repository's branches, kept by incremental
+// fetches; nothing is ever checked out. Its methods may be called by several
+// goroutines at once, but a directory belongs to one Mirror.
 type Mirror struct {
 	dir    string
 	remote Remote
 
-	fetching sync.Mutex
+	// busy holds one element while a fetch or a push speaks to the remote, so
+	// that what one of them records is never overwritten by what the other saw earlier.
+	busy chan struct{}
+
+	// mu guards the fields below; it is held for no more than a small file's writing.
 	mu       sync.Mutex
-	fetches  uint64 // begun
-	head     string // the remote's default branch
+	branches map[string]plumbing.Hash
+	head     string  // the default branch; "" while it is unknown
+	next     *flight // the fetch that has not begun yet; nil when none waits
 }
 
-// Signature says who made a commit, and when.
-type Signature struct {
-	Name, Email string
-	When        time.Time
-}
-
-// Commit is one commit of a branch.
-type Commit struct {
-	SHA               string
-	Author, Committer Signature
-	Message           string
-}
-
-// CommitOptions are what a commit is made of.
-type CommitOptions struct {
-	Parent            string            // commit
-	Files             map[string][]byte // new contents of files that the parent has
-	Message           string
-	Author, Committer Signature
-}
-
-// ErrNoBranch means that a mirror has no such branch.
-var ErrNoBranch = errors.New("no such branch")
-
-// StaleError means that a branch of the remote is not where it was expected.
-type StaleError struct {
-	Branch    string
-	Want, Got string // commits; "" is no branch
-}
-
-// Error names the branch and both commits.
-func (e *StaleError) Error() string {
-	name := func(s string) string {
-		if s == "" {
-			return "missing"
-		}
-		return "at " + s
-	}
-	return fmt.Sprintf("branch %s is %s, and was expected to be %s", e.Branch, name(e.Got), name(e.Want))
-}
-
-// OpenMirror opens the mirror at dir, making it when it is missing. What is
-// there and no repository, such as the rest of a clone that was killed, is
-// removed first.
+// OpenMirror opens the mirror in dir, and makes it where there is none. It does
+// not speak to the remote: the first Fetch clones.
+//
+// A mirror that an interrupted clone, a full disk or a power cut has broken is
+// moved to dir + ".broken", which replaces what lay there, and made anew.
 func OpenMirror(dir string, remote Remote) (*Mirror, error) {
-	m := &Mirror{dir: dir, remote: remote}
-	if _, err := gogit.PlainOpen(dir); err == nil {
-		return m, nil
+	if err := remote.check(); err != nil {
+		return nil, err
 	}
-	return m, m.renew()
+	m := &Mirror{dir: filepath.Clean(dir), remote: remote, busy: make(chan struct{}, 1)}
+	if err := m.load(); err == nil {
+		return m, nil
+	} else if !errors.Is(err, errBroken) {
+		return nil, fmt.Errorf("mirror %s: %w", dir, err)
+	}
+	if err := m.create(); err != nil {
+		return nil, fmt.Errorf("mirror %s: %w", dir, err)
+	}
+	return m, nil
 }
 
-// renew makes the mirror anew, empty.
-func (m *Mirror) renew() error {
-	if err := os.RemoveAll(m.dir); err != nil {
-		return fmt.Errorf("mirror: %w", err)
+// create makes an empty bare repository, after moving aside what lies in its place.
+func (m *Mirror) create() error {
+	entries, err := os.ReadDir(m.dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	if err := os.MkdirAll(m.dir, 0o700); err != nil {
-		return fmt.Errorf("mirror: %w", err)
+	if len(entries) > 0 {
+		broken := m.dir + ".broken"
+		if err := os.RemoveAll(broken); err != nil {
+			return err
+		}
+		if err := os.Rename(m.dir, broken); err != nil {
+			return err
+		}
 	}
 	if _, err := gogit.PlainInit(m.dir, true); err != nil {
-		return fmt.Errorf("mirror: %w", err)
+		return err
 	}
+	m.branches, m.head = map[string]plumbing.Hash{}, ""
 	return nil
 }
 
-func (m *Mirror) open() (*gogit.Repository, error) {
-	repo, err := gogit.PlainOpen(m.dir)
-	if err != nil {
-		return nil, fmt.Errorf("mirror %s: %w", m.dir, err)
-	}
-	return repo, nil
+// store opens the object store for one operation. The store of go-git is not
+// safe for concurrent use and learns of packs when it is opened, so that
+// nothing is shared between two operations and each sees the latest fetch.
+func (m *Mirror) store() *filesystem.Storage {
+	return m.storage(filesystem.Options{KeepDescriptors: true})
 }
 
-func (m *Mirror) auth(ctx context.Context) (*githttp.BasicAuth, error) {
-	if m.remote.Token == nil {
-		return nil, nil
-	}
-	token, err := m.remote.Token(ctx)
+func (m *Mirror) storage(o filesystem.Options) *filesystem.Storage {
+	return filesystem.NewStorageWithOptions(steadyFS{osfs.New(m.dir)}, cache.NewObjectLRU(32*cache.MiByte), o)
+}
+
+// steadyFS lists directories that others write to. The one below gives up with
+// "not found" when a file goes while it lists, which go-git takes for a
+// repository without packs; its own temporary files are such files.
+type steadyFS struct{ billy.Filesystem }
+
+func (s steadyFS) ReadDir(name string) ([]os.FileInfo, error) {
+	entries, err := os.ReadDir(filepath.Join(s.Root(), name))
 	if err != nil {
 		return nil, err
 	}
-	return &githttp.BasicAuth{Username: "x-access-token", Password: token}, nil
-}
-
-// Fetch brings all branches up to date. Callers that come while one runs share
-// the next one. A mirror that turns out to be damaged is fetched anew.
-func (m *Mirror) Fetch(ctx context.Context) error {
-	m.mu.Lock()
-	seen := m.fetches
-	m.mu.Unlock()
-	m.fetching.Lock()
-	defer m.fetching.Unlock()
-	m.mu.Lock()
-	done := m.fetches >= seen+2 // one that began after this call has ended
-	m.mu.Unlock()
-	if done {
-		return nil
-	}
-	m.mu.Lock()
-	m.fetches++
-	m.mu.Unlock()
-	err := m.fetch(ctx)
-	if err != nil && damaged(err) {
-		if err = m.renew(); err == nil {
-			err = m.fetch(ctx)
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("fetching %s: %w", m.remote.URL, err)
-	}
-	return nil
-}
-
-func damaged(err error) bool {
-	return errors.Is(err, plumbing.ErrObjectNotFound) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, plumbing.ErrReferenceNotFound)
-}
-
-func (m *Mirror) fetch(ctx context.Context) error {
-	repo, err := m.open()
-	if err != nil {
-		return err
-	}
-	auth, err := m.auth(ctx)
-	if err != nil {
-		return err
-	}
-	remote := gogit.NewRemote(repo.Storer, &config.RemoteConfig{Name: "origin", URLs: []string{m.remote.URL}})
-	opts := &gogit.FetchOptions{RefSpecs: []config.RefSpec{"+refs/heads/*:refs/heads/*"}, Force: true, Prune: true, Tags: gogit.NoTags}
-	if auth != nil {
-		opts.Auth = auth
-	}
-	if err := remote.FetchContext(ctx, opts); err != nil && !errors.Is(err, gogit.NoErrAlreadyUpToDate) {
-		return err
-	}
-	return nil
-}
-
-// Resolve returns the commit of a branch as it was fetched last, or ErrNoBranch.
-func (m *Mirror) Resolve(branch string) (string, error) {
-	repo, err := m.open()
-	if err != nil {
-		return "", err
-	}
-	ref, err := repo.Reference(plumbing.NewBranchReferenceName(branch), true)
-	if errors.Is(err, plumbing.ErrReferenceNotFound) {
-		return "", fmt.Errorf("%s: %w: %s", m.remote.URL, ErrNoBranch, branch)
-	}
-	if err != nil {
-		return "", fmt.Errorf("mirror %s: %w", m.dir, err)
-	}
-	return ref.Hash().String(), nil
-}
-
-// Tree is the tree of a commit.
-func (m *Mirror) Tree(sha string) (Tree, error) { return openRevision(m.dir, sha) }
-
-// When is the time of a commit.
-func (m *Mirror) When(sha string) (time.Time, error) {
-	repo, err := m.open()
-	if err != nil {
-		return time.Time{}, err
-	}
-	c, err := repo.CommitObject(plumbing.NewHash(sha))
-	if err != nil {
-		return time.Time{}, fmt.Errorf("commit %s: %w", sha, err)
-	}
-	return c.Committer.When, nil
-}
-
-// maxCommits bounds how far Commits looks back.
-const maxCommits = 500
-
-// Commits lists the commits that lead to head and not to base, newest first, at
-// most 500.
-func (m *Mirror) Commits(ctx context.Context, base, head string) ([]Commit, error) {
-	repo, err := m.open()
-	if err != nil {
-		return nil, err
-	}
-	tip, err := repo.CommitObject(plumbing.NewHash(head))
-	if err != nil {
-		return nil, fmt.Errorf("commit %s: %w", head, err)
-	}
-	known := map[plumbing.Hash]bool{}
-	if c, err := repo.CommitObject(plumbing.NewHash(base)); err == nil {
-		// Walking the base as far as the oldest commit of interest would need both
-		// histories; the newest few hundred of the base are enough for a branch
-		// that belay made on it.
-		n := 0
-		err := object.NewCommitPreorderIter(c, nil, nil).ForEach(func(c *object.Commit) error {
-			known[c.Hash] = true
-			if n++; n >= 10*maxCommits || ctx.Err() != nil {
-				return io.EOF
-			}
-			return nil
-		})
-		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, err
-		}
-	}
-	var out []Commit
-	err = object.NewCommitPreorderIter(tip, known, nil).ForEach(func(c *object.Commit) error {
-		out = append(out, Commit{SHA: c.Hash.String(), Author: signature(c.Author), Committer: signature(c.Committer), Message: c.Message})
-		if len(out) == maxCommits || ctx.Err() != nil {
-			return io.EOF
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	return out, ctx.Err()
-}
-
-func signature(s object.Signature) Signature {
-	return Signature{Name: s.Name, Email: s.Email, When: s.When}
-}
-
-func (s Signature) object() object.Signature {
-	return object.Signature{Name: s.Name, Email: s.Email, When: s.When}
-}
-
-// Commit writes a commit with other contents of some files, and returns its
-// hash. The same options give the same hash. No branch is moved. A path that is
-// no regular file of the parent is an error that names it.
-func (m *Mirror) Commit(ctx context.Context, opts CommitOptions) (string, error) {
-	repo, err := m.open()
-	if err != nil {
-		return "", err
-	}
-	parent, err := repo.CommitObject(plumbing.NewHash(opts.Parent))
-	if err != nil {
-		return "", fmt.Errorf("commit %s: %w", opts.Parent, err)
-	}
-	root, err := parent.Tree()
-	if err != nil {
-		return "", fmt.Errorf("tree of %s: %w", opts.Parent, err)
-	}
-	hash, err := replace(repo, root, "", opts.Files)
-	if err != nil {
-		return "", err
-	}
-	if err := ctx.Err(); err != nil {
-		return "", err
-	}
-	c := &object.Commit{Author: opts.Author.object(), Committer: opts.Committer.object(), Message: opts.Message, TreeHash: hash, ParentHashes: []plumbing.Hash{parent.Hash}}
-	o := repo.Storer.NewEncodedObject()
-	if err := c.Encode(o); err != nil {
-		return "", err
-	}
-	sha, err := repo.Storer.SetEncodedObject(o)
-	if err != nil {
-		return "", fmt.Errorf("mirror %s: %w", m.dir, err)
-	}
-	return sha.String(), nil
-}
-
-// replace writes a tree in which some files have other contents. files are
-// named from the tree.
-func replace(repo *gogit.Repository, tree *object.Tree, at string, files map[string][]byte) (plumbing.Hash, error) {
-	below := map[string]map[string][]byte{} // by entry
-	for name, content := range files {
-		first, rest, _ := strings.Cut(name, "/")
-		if below[first] == nil {
-			below[first] = map[string][]byte{}
-		}
-		below[first][rest] = content
-	}
-	entries := slices.Clone(tree.Entries)
-	for first, inner := range below {
-		i := slices.IndexFunc(entries, func(e object.TreeEntry) bool { return e.Name == first })
-		full := path.Join(at, first)
-		if i < 0 {
-			return plumbing.ZeroHash, fmt.Errorf("%s: not a file of the repository", full)
-		}
-		e := &entries[i]
-		content, isFile := inner[""]
-		var err error
-		switch {
-		case isFile && len(inner) == 1 && (e.Mode == filemode.Regular || e.Mode == filemode.Executable || e.Mode == filemode.Deprecated):
-			e.Hash, err = writeBlob(repo, content)
-		case !isFile && e.Mode == filemode.Dir:
-			var sub *object.Tree
-			if sub, err = repo.TreeObject(e.Hash); err == nil {
-				e.Hash, err = replace(repo, sub, full, inner)
-			}
-		default:
-			err = errors.New("not a regular file")
+	infos := make([]os.FileInfo, 0, len(entries))
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
 		}
 		if err != nil {
-			return plumbing.ZeroHash, fmt.Errorf("%s: %w", full, err)
+			return nil, err
+		}
+		infos = append(infos, info)
+	}
+	return infos, nil
+}
+
+// Resolve returns the commit that a branch was at when it was last fetched or
+// pushed. Its error wraps ErrUnknownRevision for a branch that is not there.
+func (m *Mirror) Resolve(branch string) (sha string, err error) {
+	if err := checkBranch(branch); err != nil {
+		return "", err
+	}
+	m.mu.Lock()
+	hash, ok := m.branches[branch]
+	m.mu.Unlock()
+	if !ok {
+		return "", fmt.Errorf("%s: branch %s: %w", m.remote.URL, branch, ErrUnknownRevision)
+	}
+	return hash.String(), nil
+}
+
+// DefaultBranch returns the remote's default branch, such as "main", as of the
+// last fetch. Its error wraps ErrUnknownRevision before the first fetch and for
+// an empty repository.
+func (m *Mirror) DefaultBranch() (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.head == "" {
+		return "", fmt.Errorf("%s: default branch: %w", m.remote.URL, ErrUnknownRevision)
+	}
+	return m.head, nil
+}
+
+// Tree returns the files of a commit, given by its full id. Its error wraps
+// ErrUnknownRevision when the mirror has no such commit.
+func (m *Mirror) Tree(sha string) (Tree, error) {
+	hash, err := checkSHA(sha)
+	if err != nil {
+		return nil, err
+	}
+	// A Tree has no end, so this store keeps no files open.
+	store := m.storage(filesystem.Options{})
+	commit, err := m.commit(store, hash)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := object.GetTree(store, commit.TreeHash)
+	if err != nil {
+		return nil, fmt.Errorf("mirror %s: commit %s: %w", m.dir, sha, err)
+	}
+	return &revision{name: m.remote.URL + "@" + sha, objects: store, root: tree}, nil
+}
+
+// Names of git's own files that the mirror writes.
+const (
+	packedRefs = "packed-refs"
+	headFile   = "HEAD"
+	refHeads   = "refs/heads/"
+)
+
+// record makes branches and head what the mirror knows, on disk and in memory.
+// All branches stand in packed-refs, which is replaced as a whole: a reader
+// sees the branches of one moment, and a branch a may follow a branch a/b.
+func (m *Mirror) record(branches map[string]plumbing.Hash, head string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var b strings.Builder
+	b.WriteString("# pack-refs with: peeled fully-peeled sorted \n")
+	for _, name := range slices.Sorted(maps.Keys(branches)) {
+		fmt.Fprintf(&b, "%s %s%s\n", branches[name], refHeads, name)
+	}
+	if err := replace(filepath.Join(m.dir, packedRefs), b.String()); err != nil {
+		return err
+	}
+	if head != "" && head != m.head {
+		if err := replace(filepath.Join(m.dir, headFile), "ref: "+refHeads+head+"\n"); err != nil {
+			return err
 		}
 	}
-	o := repo.Storer.NewEncodedObject()
-	if err := (&object.Tree{Entries: entries}).Encode(o); err != nil {
-		return plumbing.ZeroHash, err
-	}
-	return repo.Storer.SetEncodedObject(o)
-}
-
-func writeBlob(repo *gogit.Repository, content []byte) (plumbing.Hash, error) {
-	o := repo.Storer.NewEncodedObject()
-	o.SetType(plumbing.BlobObject)
-	w, err := o.Writer()
-	if err != nil {
-		return plumbing.ZeroHash, err
-	}
-	if _, err := w.Write(content); err != nil {
-		return plumbing.ZeroHash, err
-	}
-	if err := w.Close(); err != nil {
-		return plumbing.ZeroHash, err
-	}
-	return repo.Storer.SetEncodedObject(o)
-}
-
-// branchForm matches the branches that are pushed: "belay/url/5.0.2".
-var branchForm = regexp.MustCompile(`^[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*$`)
-
-func checkBranch(branch string) error {
-	if !branchForm.MatchString(branch) || strings.Contains(branch, "..") || strings.HasSuffix(branch, ".lock") || strings.HasPrefix(branch, "refs/") || strings.Contains(branch, "/.") || strings.HasPrefix(branch, ".") || strings.HasPrefix(branch, "-") {
-		return fmt.Errorf("branch %q: not a name that belay pushes to", branch)
-	}
+	m.branches, m.head = branches, head
 	return nil
 }
 
-var _ transport.AuthMethod = (*githttp.BasicAuth)(nil)
+// tmpSuffix marks a file that is being written, for load to remove after a crash.
+const tmpSuffix = ".tmp"
+
+func replace(file, content string) error {
+	if err := os.WriteFile(file+tmpSuffix, []byte(content), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(file+tmpSuffix, file)
+}

@@ -16,12 +16,13 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/plumbing/storer"
 )
 
 // revision is a tree of a commit, read from the object store.
 type revision struct {
-	name string
-	repo *gogit.Repository
+	name    string
+	objects storer.EncodedObjectStorer
 
 	// mu guards the object store, whose pack readers are not safe for
 	// concurrent use, and blobs.
@@ -60,7 +61,7 @@ func openRevision(dir, rev string) (*revision, error) {
 			return nil, fmt.Errorf("%s: revision %s has no directory %s: %w", dir, rev, sub, ErrUnknownRevision)
 		}
 	}
-	return &revision{name: dir + "@" + rev, repo: repo, root: tree}, nil
+	return &revision{name: dir + "@" + rev, objects: repo.Storer, root: tree}, nil
 }
 
 // below is the path of dir inside the repository's work tree, "" for its root
@@ -118,7 +119,7 @@ func (r *revision) index(ctx context.Context) error {
 				if skipped[e.Name] {
 					continue
 				}
-				sub, err := object.GetTree(r.repo.Storer, e.Hash)
+				sub, err := object.GetTree(r.objects, e.Hash)
 				if err != nil {
 					return fmt.Errorf("%s: %w", p, err)
 				}
@@ -166,14 +167,14 @@ func (r *revision) ReadFile(name string) ([]byte, error) {
 
 // blob reads one blob; r.mu is held.
 func (r *revision) blob(name string, hash plumbing.Hash) ([]byte, error) {
-	size, err := r.repo.Storer.EncodedObjectSize(hash)
+	size, err := r.objects.EncodedObjectSize(hash)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %s: %w", r.name, name, err)
 	}
 	if size > MaxFile {
 		return nil, tooLarge(name, size)
 	}
-	obj, err := r.repo.Storer.EncodedObject(plumbing.BlobObject, hash)
+	obj, err := r.objects.EncodedObject(plumbing.BlobObject, hash)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %s: %w", r.name, name, err)
 	}
