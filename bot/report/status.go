@@ -127,7 +127,8 @@ func neutral(s string) string {
 	parts := strings.Split(s, "`")
 	for i := range parts {
 		if i%2 == 0 {
-			parts[i] = notes.Plain(parts[i])
+			plain := notes.Plain("." + parts[i] + ".") // Plain trims; the spaces beside a span matter
+			parts[i] = plain[1 : len(plain)-1]
 		}
 	}
 	if len(parts)%2 == 0 { // an open span
