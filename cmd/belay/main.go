@@ -68,10 +68,12 @@ func newRoot() *cobra.Command {
 		Long: `belay upgrades the open-source services that you run on Kubernetes and describe with Terraform.
 
 It finds the lines that pin a version, reads the release notes in between,
-says how risky the upgrade is and why, and writes the pull request.
-So far it plans: it shows what it would do and writes nothing.`,
+says how risky the upgrade is and why, and opens the pull request. As a GitHub
+App (belay serve) it merges what is SAFE after its checks and its backup.
+belay plan shows what it would do and writes nothing.`,
 		Example: `  belay pins                                              every version pin of this repository
   belay plan --image vaultwarden/server --tag 1.35.8      what an upgrade would change
+  belay serve                                             run as a GitHub App
   belay config check                                      whether .github/belay.yml is right`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -91,7 +93,7 @@ So far it plans: it shows what it would do and writes nothing.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage{fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
 	})
-	root.AddCommand(newPlan(), newPins(), newConfig(), newDemo(), newVersion())
+	root.AddCommand(newServe(), newDispatch(), newStatus(), newRecover(), newPlan(), newPins(), newConfig(), newDemo(), newVersion())
 	return root
 }
 

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/belaybot/belay/bot/intake"
+	"github.com/belaybot/belay/bot/server"
+)
+
+// remote are the flags of commands that speak to a running belay.
+type remote struct{ server string }
+
+func (r *remote) flags(c *cobra.Command) {
+	address := os.Getenv("BELAY_SERVER")
+	if address == "" {
+		address = "http://127.0.0.1:8080"
+	}
+	c.Flags().StringVar(&r.server, "server", address, "`URL` of the running belay [$BELAY_SERVER]")
+}
+
+// do sends a request with the token of BELAY_DIUN_TOKEN, and returns the answer's status and body.
+func (r *remote) do(ctx context.Context, method, path string, body []byte) (int, []byte, error) {
+	if u, err := url.Parse(r.server); err != nil || u.Host == "" {
+		return 0, nil, usage{fmt.Errorf("--server %q is not a URL: give one such as http://belay.example.org", r.server)}
+	}
+	token, err := secret("DIUN_TOKEN")
+	if err != nil {
+		return 0, nil, usage{err}
+	}
+	if token == "" {
+		return 0, nil, usage{errors.New("BELAY_DIUN_TOKEN is not set: it has to be the one that the server knows")}
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(r.server, "/")+path, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, usage{err}
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, nil, fmt.Errorf("%w: is belay serve running there?", err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
+	return resp.StatusCode, data, err
+}
+
+// refused turns an answer that is no success into an error.
+func refused(code int, data []byte) error {
+	var answer struct {
+		Error string `json:"error"`
+	}
+	_ = json.Unmarshal(data, &answer)
+	if answer.Error == "" {
+		answer.Error = "no reason was given"
+	}
+	err := fmt.Errorf("the server refuses (HTTP %d): %s", code, answer.Error)
+	if code == http.StatusBadRequest {
+		return usage{err}
+	}
+	return err
+}
+
+func newDispatch() *cobra.Command {
+	var r remote
+	var image, tag, payload string
+	c := &cobra.Command{
+		Use:   "dispatch",
+		Short: "Tell a running belay that an image has a new tag",
+		Long:  "Dispatch sends what DIUN would send. It prints the dispatch's id; belay status shows what came of it.",
+		Example: `  belay dispatch --image vaultwarden/server --tag 1.35.8
+  belay dispatch --payload diun.json`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			var body []byte
+			if payload != "" {
+				if image != "" || tag != "" {
+					return usage{errors.New("--payload says it all: leave --image and --tag out")}
+				}
+				data, err := readPayload(payload, c.InOrStdin())
+				if err != nil {
+					return usage{fmt.Errorf("--payload: %w", err)}
+				}
+				if _, err := intake.Parse(data); err != nil {
+					return usage{fmt.Errorf("--payload %s: %w", payload, err)}
+				}
+				body = data
+			} else {
+				if _, err := intake.New(image, tag); err != nil {
+					return usage{fmt.Errorf("--image and --tag: %w", err)}
+				}
+				body, _ = json.Marshal(map[string]string{"image": image, "tag": tag})
+			}
+			code, data, err := r.do(c.Context(), http.MethodPost, "/diun", body)
+			if err != nil {
+				return err
+			}
+			if code != http.StatusAccepted && code != http.StatusOK {
+				return refused(code, data)
+			}
+			var answer struct {
+				ID  string `json:"id"`
+				New bool   `json:"new"`
+			}
+			if err := json.Unmarshal(data, &answer); err != nil {
+				return fmt.Errorf("the answer is not belay's: %w", err)
+			}
+			known := ""
+			if !answer.New {
+				known = " (known already)"
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s%s\n", answer.ID, known)
+			return nil
+		},
+	}
+	r.flags(c)
+	c.Flags().StringVar(&image, "image", "", "`name` of the image that has a new tag")
+	c.Flags().StringVar(&tag, "tag", "", "the new `tag`")
+	c.Flags().StringVar(&payload, "payload", "", "send this JSON `file`, \"-\" for standard input")
+	return c
+}
+
+func newStatus() *cobra.Command {
+	var r remote
+	var asJSON bool
+	var limit int
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Show the upgrades of a running belay, and what came of dispatches",
+		Args:  noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			code, data, err := r.do(c.Context(), http.MethodGet, fmt.Sprintf("/api/status?limit=%d", limit), nil)
+			if err != nil {
+				return err
+			}
+			if code != http.StatusOK {
+				return refused(code, data)
+			}
+			if asJSON {
+				_, err := c.OutOrStdout().Write(data)
+				return err
+			}
+			var s server.Status
+			if err := json.Unmarshal(data, &s); err != nil {
+				return fmt.Errorf("the answer is not belay's: %w", err)
+			}
+			return printStatus(c.OutOrStdout(), s)
+		},
+	}
+	r.flags(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().IntVar(&limit, "limit", 50, "how many upgrades and dispatches, newest first")
+	return c
+}
+
+func printStatus(out io.Writer, s server.Status) error {
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "SERVICE\tFROM\tTO\tSTATE\tPULL REQUEST\tWAITS FOR")
+	for _, u := range s.Upgrades {
+		pull := ""
+		if u.Pull != 0 {
+			pull = fmt.Sprintf("%s#%d", u.Repository, u.Pull)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", u.Service, u.From, u.To, u.State, pull, u.Waits)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, d := range s.Dispatches {
+		for _, o := range d.Outcomes {
+			if o.Reason == "" {
+				continue
+			}
+			place := o.Repository
+			if o.Service != "" {
+				place += " " + o.Service
+			}
+			if o.Path != "" {
+				place += fmt.Sprintf(" (%s:%d)", o.Path, o.Line)
+			}
+			fmt.Fprintf(out, "%s:%s: %s: %s\n", d.Image, d.Tag, place, o.Reason)
+		}
+	}
+	return nil
+}

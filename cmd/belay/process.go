@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/belaybot/belay/bot/engine"
+	"github.com/belaybot/belay/bot/github"
+	"github.com/belaybot/belay/bot/planner"
+	"github.com/belaybot/belay/bot/reconcile"
+	"github.com/belaybot/belay/bot/server"
+	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/rules/policy"
+)
+
+// parts are what a running App is put together from.
+type parts struct {
+	state, database string
+	listen          string
+	github          github.Options
+	upstream        func(*github.App) func(policy.Policy) (planner.Upstream, error)
+	backups         reconcile.Backups
+	health          reconcile.Health
+	diunToken       func() string
+	webhookSecret   func() string
+	workers         int
+	log             *slog.Logger
+}
+
+// process is a running App.
+type process struct {
+	store    *store.Store
+	app      *github.App
+	rec      *reconcile.Reconciler
+	engine   *engine.Engine
+	server   *server.Server
+	listener net.Listener
+	http     *http.Server
+	log      *slog.Logger
+}
+
+// start opens the state, listens and takes up work.
+func (p parts) start(ctx context.Context) (*process, error) {
+	out := &process{log: p.log}
+	var err error
+	if out.store, err = store.Open(ctx, store.Options{Dir: p.state, Database: p.database}); err != nil {
+		return nil, err
+	}
+	if err := out.wire(ctx, p); err != nil {
+		_ = out.store.Close()
+		return nil, err
+	}
+	go func() {
+		if err := out.http.Serve(out.listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			out.log.Error("the server ended", "why", err)
+		}
+	}()
+	return out, nil
+}
+
+func (out *process) wire(ctx context.Context, p parts) error {
+	var err error
+	if out.app, err = github.New(p.github); err != nil {
+		return usage{err}
+	}
+	out.rec = reconcile.New(reconcile.Options{Store: out.store, GitHub: out.app, Upstream: p.upstream(out.app), Mirrors: filepath.Join(p.state, "mirrors"),
+		Backups: p.backups, Health: p.health, Log: p.log, Wake: func(ctx context.Context, id string) error { return out.engine.Wake(ctx, id) }})
+	replay := func(ctx context.Context) error {
+		n, err := out.server.Replay(ctx, out.app)
+		if n > 0 {
+			out.log.Info("webhooks that were missed have been taken", "number", n)
+		}
+		return err
+	}
+	out.engine, err = engine.New(ctx, engine.Options{Store: out.store, Workers: p.workers, Log: p.log, Reconcile: out.rec.Reconcile, Dispatch: out.rec.Dispatch,
+		Periodic: []engine.Periodic{
+			{Name: "deliveries", Every: 10 * time.Minute, Run: replay},
+			{Name: "prune", Every: 24 * time.Hour, Run: func(ctx context.Context) error { return out.store.Prune(ctx, time.Now()) }},
+		}})
+	if err != nil {
+		return err
+	}
+	out.server = server.New(server.Options{Store: out.store, Queue: out.engine, DiunToken: p.diunToken, WebhookSecret: p.webhookSecret, Forget: out.app.Forget, Log: p.log})
+	if out.listener, err = net.Listen("tcp", p.listen); err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	out.http = &http.Server{Handler: out.server.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
+	if err := out.engine.Start(context.WithoutCancel(ctx)); err != nil {
+		_ = out.listener.Close()
+		return err
+	}
+	return nil
+}
+
+// url is where the process listens.
+func (out *process) url() string { return "http://" + out.listener.Addr().String() }
+
+// grace is how long a process that is told to end may go on with what it is at.
+const grace = 25 * time.Second
+
+// stop takes no more requests, ends what is under way, and closes the state.
+func (out *process) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	return errors.Join(out.http.Shutdown(ctx), out.engine.Stop(ctx), out.store.Close())
+}

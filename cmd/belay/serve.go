@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/belaybot/belay/bot/github"
+	"github.com/belaybot/belay/bot/planner"
+	"github.com/belaybot/belay/bot/upstream"
+	"github.com/belaybot/belay/rules/policy"
+)
+
+// appFlags say which App on which GitHub, and where the state is.
+type appFlags struct {
+	state, url, api, upstreamAPI, cache string
+	appID                               int64
+	debug                               bool
+}
+
+func (f *appFlags) flags(c *cobra.Command) {
+	c.Flags().StringVar(&f.state, "state", "belay-state", "`directory` of the state: SQLite and the mirrors")
+	c.Flags().Int64Var(&f.appID, "app-id", 0, "`number` of the GitHub App [$BELAY_APP_ID]")
+	c.Flags().StringVar(&f.url, "github-url", "https://github.com", "`URL` of GitHub; of GitHub Enterprise, https://HOST")
+	c.Flags().StringVar(&f.api, "github-api", "", "`URL` of its API, where it is not the usual one")
+	c.Flags().StringVar(&f.upstreamAPI, "upstream-api", "https://api.github.com", "`URL` of the API at which release notes are looked up")
+	c.Flags().StringVar(&f.cache, "cache", "", "`directory` for upstream's answers; the state's own when empty")
+	c.Flags().BoolVar(&f.debug, "debug", false, "log every decision")
+	_ = c.MarkFlagDirname("state")
+}
+
+// parts reads the flags and the environment.
+func (f *appFlags) parts(out *os.File) (parts, error) {
+	level := slog.LevelInfo
+	if f.debug {
+		level = slog.LevelDebug
+	}
+	p := parts{state: f.state, log: slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: level}))}
+	var err error
+	if p.database, err = secret("DATABASE"); err != nil {
+		return p, usage{err}
+	}
+	id := f.appID
+	if id == 0 {
+		text, err := secret("APP_ID")
+		if err != nil {
+			return p, usage{err}
+		}
+		if _, err := fmt.Sscanf(text, "%d", &id); err != nil || id <= 0 {
+			return p, usage{errors.New("--app-id is missing: the App's number, as GitHub's settings of the App show it (or BELAY_APP_ID)")}
+		}
+	}
+	key, err := secret("APP_KEY")
+	if err != nil {
+		return p, usage{err}
+	}
+	if key == "" {
+		return p, usage{errors.New("the App's private key is missing: set BELAY_APP_KEY_FILE to the PEM file that GitHub made")}
+	}
+	p.github = github.Options{AppID: id, URL: f.url, API: f.api, Log: p.log, Key: func() ([]byte, error) {
+		s, err := secret("APP_KEY")
+		return []byte(s), err
+	}}
+	p.diunToken, p.webhookSecret = rotating("DIUN_TOKEN"), rotating("WEBHOOK_SECRET")
+	p.upstream = f.upstream(p.log)
+	return p, nil
+}
+
+// upstream makes clients for release notes, one for each configuration. They
+// ask as the App where that is the same GitHub: anonymous requests are few.
+func (f *appFlags) upstream(log *slog.Logger) func(*github.App) func(policy.Policy) (planner.Upstream, error) {
+	cache := f.cache
+	if cache == "" {
+		cache = filepath.Join(f.state, "upstream")
+	}
+	return func(app *github.App) func(policy.Policy) (planner.Upstream, error) {
+		base := http.RoundTripper(&asApp{app: app, host: hostOf(f.upstreamAPI), same: f.url == "https://github.com" && f.upstreamAPI == "https://api.github.com"})
+		return func(p policy.Policy) (planner.Upstream, error) {
+			return upstream.New(upstream.Options{CacheDir: cache, GitHubAPI: f.upstreamAPI, GitHubToken: os.Getenv("GITHUB_TOKEN"), Wait: time.Minute, HTTP: base,
+				Sources: p.Sources, Charts: p.Charts, Builtin: policy.BuiltinSources(), BuiltinCharts: policy.BuiltinCharts(),
+				Notify: func(line string) { log.Info(line) }})
+		}
+	}
+}
+
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+// asApp adds an installation's token to anonymous requests to one host.
+type asApp struct {
+	app  *github.App
+	host string
+	same bool
+
+	mu   sync.Mutex
+	name string // of a repository the App is installed on
+}
+
+// RoundTrip implements http.RoundTripper.
+func (a *asApp) RoundTrip(req *http.Request) (*http.Response, error) {
+	if a.same && req.URL.Host == a.host && req.Header.Get("Authorization") == "" {
+		if token := a.token(req.Context()); token != "" {
+			req = req.Clone(req.Context())
+			req.Header.Set("Authorization", "Bearer "+token)
+		}
+	}
+	return http.DefaultTransport.RoundTrip(req)
+}
+
+// token is "" when there is none: the request is then made anonymously.
+func (a *asApp) token(ctx context.Context) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.name == "" {
+		names, err := a.app.Installed(ctx)
+		if err != nil || len(names) == 0 {
+			return ""
+		}
+		a.name = names[0]
+	}
+	repo, err := a.app.Repository(ctx, a.name)
+	if err != nil {
+		a.name = ""
+		return ""
+	}
+	token, err := repo.Token(ctx)
+	if err != nil {
+		return ""
+	}
+	return token
+}
+
+func newServe() *cobra.Command {
+	var f appFlags
+	var listen string
+	var workers int
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run as a GitHub App",
+		Long: `Serve takes DIUN's dispatches at /diun and GitHub's webhooks at /github/webhook,
+opens a pull request for every upgrade, and merges what may be merged.
+
+Secrets come from the environment, each as BELAY_NAME or as BELAY_NAME_FILE,
+which is read again when it is needed:
+
+  BELAY_APP_ID, BELAY_APP_KEY     the App
+  BELAY_WEBHOOK_SECRET            of its webhooks
+  BELAY_DIUN_TOKEN                what DIUN sends as Authorization: Bearer TOKEN
+  BELAY_DATABASE                  postgres://…, in place of SQLite in --state`,
+		Example: `  BELAY_APP_KEY_FILE=app.pem BELAY_WEBHOOK_SECRET_FILE=secret BELAY_DIUN_TOKEN_FILE=token \
+    belay serve --app-id 1042 --state /var/lib/belay`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			p, err := f.parts(os.Stderr)
+			if err != nil {
+				return err
+			}
+			if p.webhookSecret() == "" {
+				return usage{errors.New("the webhook secret is missing: set BELAY_WEBHOOK_SECRET or BELAY_WEBHOOK_SECRET_FILE")}
+			}
+			if p.diunToken() == "" {
+				p.log.Warn("no BELAY_DIUN_TOKEN is set: dispatches are taken from repository_dispatch only")
+			}
+			p.listen, p.workers = listen, workers
+			run, err := p.start(c.Context())
+			if err != nil {
+				return err
+			}
+			p.log.Info("belay listens", "address", run.url())
+			<-c.Context().Done()
+			p.log.Info("belay ends: what is under way is finished first")
+			return run.stop()
+		},
+	}
+	f.flags(c)
+	c.Flags().StringVar(&listen, "listen", ":8080", "`address` to listen on")
+	c.Flags().IntVar(&workers, "workers", 4, "how many upgrades are looked at at once")
+	return c
+}
+
+func newRecover() *cobra.Command {
+	var f appFlags
+	c := &cobra.Command{
+		Use:   "recover",
+		Short: "Rebuild the state from the open pull requests",
+		Long: `Recover reads the markers in belay's open pull requests and makes their record
+anew, after the state was lost. What is recorded already is left alone. Run it
+while belay serve does not run; serve then goes on with what was found.`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			p, err := f.parts(os.Stderr)
+			if err != nil {
+				return err
+			}
+			p.listen, p.workers = "127.0.0.1:0", 1
+			run, err := p.start(c.Context())
+			if err != nil {
+				return err
+			}
+			names, err := run.app.Installed(c.Context())
+			var problems []error
+			problems = append(problems, err)
+			for _, name := range names {
+				n, err := run.rec.Recover(c.Context(), name)
+				problems = append(problems, err)
+				fmt.Fprintf(c.OutOrStdout(), "%s: %d taken up\n", name, n)
+			}
+			return errors.Join(append(problems, run.stop())...)
+		},
+	}
+	f.flags(c)
+	return c
+}
