@@ -39,6 +39,9 @@ func (p *Planner) upgrade(ctx context.Context, inv *terraform.Inventory, d plan.
 		return u, nil, err
 	}
 	u.Edits = edits
+	if u.Moves, err = plan.Moves(c); err != nil {
+		return u, nil, err
+	}
 	if unread != "" {
 		u.Warnings = append(u.Warnings, unread)
 	}

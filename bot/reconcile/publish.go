@@ -114,12 +114,12 @@ func (r *Reconciler) publish(ctx context.Context, j *job) error {
 	if j.rec.Branch == "" {
 		j.rec.Branch = pr.Branch
 	}
-	head, err := r.push(ctx, j, v, p, pr)
+	head, err := r.push(ctx, j, v.sha, commit{changes: p.changes, message: pr.Message, branch: j.rec.Branch, expect: j.rec.Head})
 	if err != nil {
 		return err
 	}
 	draft := github.Draft{Branch: j.rec.Branch, Base: branch, Title: pr.Title, Body: pr.Body, Labels: pr.Labels}
-	if err := r.openPull(ctx, j, head, draft); err != nil {
+	if j.u.Pull, err = r.openPull(ctx, j, j.u.Pull, j.pull, head, draft); err != nil {
 		return err
 	}
 	if j.rec.Newer != nil && j.rec.Target.Tag != goal.Tag && j.pull != nil {
@@ -141,14 +141,22 @@ func (rec *record) take(p *planned, v *view, head string, pr report.PullRequest,
 	rec.Head, rec.Base, rec.Files, rec.Edits = head, v.sha, p.files(v), p.edits
 	rec.Marker, rec.Title, rec.Message = report.MarkerOf(u).String(), pr.Title, pr.Message
 	rec.Risk, rec.Reasons, rec.Security, rec.Migration = u.Risk.Level, u.Risk.Reasons, u.Risk.Security, u.Risk.Migration
-	rec.Automerge, rec.Blockers, rec.Steps = u.Automerge, u.Blockers, u.Steps
+	rec.Automerge, rec.Blockers, rec.Steps, rec.Moves = u.Automerge, u.Blockers, u.Steps, u.Moves
+}
+
+// commit is what push brings to a branch.
+type commit struct {
+	changes []terraform.Change
+	message string
+	branch  string
+	expect  string // where the branch is believed to be, "" for nowhere
 }
 
 // push writes the commit on the base and brings the branch to it. Its content,
 // author and time follow from the base and the plan, so that the same plan is
 // the same commit. A branch that belay wrote is replaced; one with somebody
 // else's commits is left alone.
-func (r *Reconciler) push(ctx context.Context, j *job, v *view, p *planned, pr report.PullRequest) (string, error) {
+func (r *Reconciler) push(ctx context.Context, j *job, base string, c commit) (string, error) {
 	m, err := r.mirrorOf(j)
 	if err != nil {
 		return "", err
@@ -157,20 +165,20 @@ func (r *Reconciler) push(ctx context.Context, j *job, v *view, p *planned, pr r
 	if err != nil {
 		return "", err
 	}
-	when, err := m.When(v.sha)
+	when, err := m.When(base)
 	if err != nil {
 		return "", err
 	}
 	files := map[string][]byte{}
-	for _, c := range p.changes {
-		files[c.Path] = c.Content
+	for _, f := range c.changes {
+		files[f.Path] = f.Content
 	}
 	by := git.Signature{Name: slug + "[bot]", Email: botEmail(slug), When: when}
-	sha, err := m.Commit(ctx, git.CommitOptions{Parent: v.sha, Files: files, Message: pr.Message, Author: by, Committer: by})
+	sha, err := m.Commit(ctx, git.CommitOptions{Parent: base, Files: files, Message: c.message, Author: by, Committer: by})
 	if err != nil {
 		return "", err
 	}
-	err = m.Push(ctx, sha, j.rec.Branch, j.rec.Head)
+	err = m.Push(ctx, sha, c.branch, c.expect)
 	var stale *git.StaleError
 	if !errors.As(err, &stale) {
 		return sha, err
@@ -179,48 +187,48 @@ func (r *Reconciler) push(ctx context.Context, j *job, v *view, p *planned, pr r
 		if err := m.Fetch(ctx); err != nil {
 			return "", err
 		}
-		commits, err := m.Commits(ctx, v.sha, stale.Got)
+		commits, err := m.Commits(ctx, base, stale.Got)
 		if err != nil {
 			return "", err
 		}
-		for _, c := range commits {
-			if c.Author.Email != by.Email {
-				return "", fmt.Errorf("branch %s holds commits by %s: belay does not overwrite them; delete the branch or merge it", j.rec.Branch, c.Author.Name)
+		for _, old := range commits {
+			if old.Author.Email != by.Email {
+				return "", fmt.Errorf("branch %s holds commits by %s: belay does not overwrite them; delete the branch or merge it", c.branch, old.Author.Name)
 			}
 		}
 	}
-	return sha, m.Push(ctx, sha, j.rec.Branch, stale.Got)
+	return sha, m.Push(ctx, sha, c.branch, stale.Got)
 }
 
-// openPull opens the pull request, or edits the one that is there.
-func (r *Reconciler) openPull(ctx context.Context, j *job, head string, d github.Draft) error {
-	var labels []string
-	if j.u.Pull == 0 {
+// openPull opens a pull request, or edits the one that is there, and returns
+// its number. pull is what was seen of it, nil when nothing was.
+func (r *Reconciler) openPull(ctx context.Context, j *job, number int, pull *github.Pull, head string, d github.Draft) (int, error) {
+	if number == 0 {
 		found, err := j.repo.FindPull(ctx, d.Branch)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if found.Number != 0 && (found.State == "OPEN" || found.Head == head) {
-			j.u.Pull = found.Number
+			number = found.Number
 		}
 	}
-	if j.u.Pull == 0 {
+	if number == 0 {
 		number, err := j.repo.OpenPull(ctx, d)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		j.u.Pull = number
-	} else {
-		if j.pull != nil {
-			labels = j.pull.Labels
-		}
-		if j.pull == nil || j.pull.Title != d.Title || j.pull.Body != d.Body {
-			if err := j.repo.EditPull(ctx, j.u.Pull, d); err != nil {
-				return err
-			}
+		return number, j.repo.SetLabels(ctx, number, nil, d.Labels)
+	}
+	var labels []string
+	if pull != nil {
+		labels = pull.Labels
+	}
+	if pull == nil || pull.Title != d.Title || pull.Body != d.Body {
+		if err := j.repo.EditPull(ctx, number, d); err != nil {
+			return number, err
 		}
 	}
-	return j.repo.SetLabels(ctx, j.u.Pull, labels, d.Labels)
+	return number, j.repo.SetLabels(ctx, number, labels, d.Labels)
 }
 
 // started counts the upgrade against the rate limit, durably and before

@@ -7,9 +7,11 @@ import (
 	"time"
 
 	"github.com/belaybot/belay/rules/image"
+	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/plan"
 	"github.com/belaybot/belay/rules/policy"
 	"github.com/belaybot/belay/rules/risk"
+	"github.com/belaybot/belay/rules/watch"
 )
 
 // record is what the store keeps of an upgrade besides its columns. All of it
@@ -48,10 +50,13 @@ type record struct {
 	Answers  []answer `json:"answers,omitempty"`
 
 	// What happened after.
-	Backup  backup   `json:"backup,omitzero"`
-	Merge   merge    `json:"merge,omitzero"`
-	Health  string   `json:"health,omitempty"`
-	Updates []string `json:"updates,omitempty"` // sentences about updates in place
+	Backup  backup     `json:"backup,omitzero"`
+	Merge   merge      `json:"merge,omitzero"`
+	Moves   []pin.Move `json:"moves,omitempty"` // what the edits changed, for the undo
+	Health  string     `json:"health,omitempty"`
+	Updates []string   `json:"updates,omitempty"` // sentences about updates in place
+	Failure failure    `json:"failure,omitzero"`
+	Undo    undo       `json:"undo,omitzero"`
 
 	// What belay wrote on GitHub, and a hash of it.
 	Comment int64           `json:"comment,omitempty"`
@@ -121,6 +126,54 @@ type merge struct {
 	By       string    `json:"by,omitempty"`
 	At       time.Time `json:"at,omitzero"`
 	Unbacked bool      `json:"unbacked,omitempty"` // merged by hand without the backup that is configured
+}
+
+// failure is why a merged upgrade is undone.
+type failure struct {
+	Why   string      `json:"why,omitempty"`
+	Cause watch.Cause `json:"cause,omitempty"`
+	Log   string      `json:"log,omitempty"` // the failing pod's last lines and events
+	At    time.Time   `json:"at,omitzero"`
+}
+
+// undo is the pull request that takes an upgrade back, or mends it, and what
+// people said of it.
+type undo struct {
+	Pull     int       `json:"pull,omitempty"`
+	Fix      bool      `json:"fix,omitempty"` // it mends instead of undoing
+	Branch   string    `json:"branch,omitempty"`
+	Head     string    `json:"head,omitempty"` // the commit that belay pushed last
+	Pushed   time.Time `json:"pushed,omitzero"`
+	Base     string    `json:"base,omitempty"` // the default branch's commit that was looked at last
+	Edits    string    `json:"edits,omitempty"`
+	Marker   string    `json:"marker,omitempty"`
+	Title    string    `json:"title,omitempty"`
+	Message  string    `json:"message,omitempty"`
+	Clashes  []string  `json:"clashes,omitempty"` // places that others changed since
+	Undone   bool      `json:"undone,omitempty"`  // the default branch has the old version again
+	Redo     bool      `json:"redo,omitempty"`
+	Merge    merge     `json:"merge,omitzero"`
+	Approved *said     `json:"approved,omitempty"`
+
+	Rollback *said   `json:"rollback,omitempty"` // somebody asked for it
+	Restore  *said   `json:"restore,omitempty"`  // somebody asked for the data to be put back
+	Resume   bool    `json:"resume,omitempty"`
+	Data     restore `json:"data,omitzero"`
+
+	Seen    int64  `json:"seen,omitempty"` // the last comment on it that was read
+	Comment int64  `json:"comment,omitempty"`
+	Said    string `json:"said,omitempty"`
+}
+
+// restore is how far the data is put back.
+type restore struct {
+	Key     string    `json:"key,omitempty"`
+	Name    string    `json:"name,omitempty"`
+	Started time.Time `json:"started,omitzero"`
+	State   string    `json:"state,omitempty"`
+	Detail  string    `json:"detail,omitempty"`
+	Stopped bool      `json:"stopped,omitempty"` // the workload is scaled down
+	Up      bool      `json:"up,omitempty"`      // and up again
 }
 
 // memo is what belay wrote into a check run.

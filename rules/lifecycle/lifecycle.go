@@ -16,32 +16,52 @@ import (
 // State is where an upgrade stands.
 type State string
 
-// The states of an upgrade. The last five are final.
+// The states of an upgrade.
 const (
-	Queued     State = "queued"     // no pull request yet: the rate limit, a window or a hold
-	Open       State = "open"       // the pull request waits for checks, a review, its window or its turn
-	BackingUp  State = "backing up" // the backup before the merge runs
-	Aborted    State = "aborted"    // the backup failed: not merged, a person decides
-	Applying   State = "applying"   // merged; CI brings it to the cluster
-	Watching   State = "watching"   // applied; its health is watched
-	Verified   State = "verified"   // healthy through the whole window
-	Unverified State = "unverified" // applied, and nobody could see how it fares
-	Failed     State = "failed"     // not applied, or not healthy
-	Closed     State = "closed"     // a person closed the pull request: this version is ignored
-	Obsolete   State = "obsolete"   // nothing left to do: the version is there already, or cannot be had any more
+	Queued      State = "queued"         // no pull request yet: the rate limit, a window or a hold
+	Open        State = "open"           // the pull request waits for checks, a review, its window or its turn
+	BackingUp   State = "backing up"     // the backup before the merge runs
+	Aborted     State = "aborted"        // the backup failed: not merged, a person decides
+	Applying    State = "applying"       // merged; CI brings it to the cluster
+	Watching    State = "watching"       // applied; its health is watched
+	Reverting   State = "reverting"      // it failed: the revert pull request is open or about to be
+	Restoring   State = "restoring"      // the data is put back before the revert is merged
+	Undoing     State = "undoing"        // the revert was merged; CI brings it to the cluster
+	Rewatching  State = "watching again" // the revert was applied; the health of the old version is watched
+	Critical    State = "critical"       // the revert failed as well: a person is called, the service is left alone
+	Verified    State = "verified"       // healthy through the whole window
+	Unverified  State = "unverified"     // applied, and nobody could see how it fares
+	NotDeployed State = "not deployed"   // merged and applied, and yet something else runs
+	Reverted    State = "reverted"       // undone, and the old version runs again
+	Failed      State = "failed"         // failed, and left to a person
+	Closed      State = "closed"         // a person closed the pull request: this version is ignored
+	Obsolete    State = "obsolete"       // nothing left to do: the version is there already, or cannot be had any more
 )
 
 // States are all states, in the order of a life.
 func States() []State {
-	return []State{Queued, Open, BackingUp, Aborted, Applying, Watching, Verified, Unverified, Failed, Closed, Obsolete}
+	return []State{Queued, Open, BackingUp, Aborted, Applying, Watching, Reverting, Restoring, Undoing, Rewatching, Critical,
+		Verified, Unverified, NotDeployed, Reverted, Failed, Closed, Obsolete}
 }
 
-// Final reports whether nothing follows a state.
+// Final reports whether belay does nothing more by itself. What was merged can
+// still be rolled back when a person asks for it.
 func (s State) Final() bool {
 	switch s {
-	case Verified, Unverified, Failed, Closed, Obsolete:
+	case Verified, Unverified, NotDeployed, Reverted, Failed, Closed, Obsolete:
 		return true
-	case Queued, Open, BackingUp, Aborted, Applying, Watching:
+	case Queued, Open, BackingUp, Aborted, Applying, Watching, Reverting, Restoring, Undoing, Rewatching, Critical:
+	}
+	return false
+}
+
+// Merged reports whether an upgrade in this state has been merged and is not
+// over: until then, no other upgrade of the service is merged.
+func (s State) Merged() bool {
+	switch s {
+	case Applying, Watching, Reverting, Restoring, Undoing, Rewatching, Critical:
+		return true
+	case Queued, Open, BackingUp, Aborted, Verified, Unverified, NotDeployed, Reverted, Failed, Closed, Obsolete:
 	}
 	return false
 }
@@ -57,6 +77,11 @@ const (
 	Backup  Verb = "start backup"
 	Merge   Verb = "merge" // squash, with the head that was observed
 	Enter   Verb = "enter" // only the state changes
+
+	Undo        Verb = "open revert"  // on today's base; push its branch, open or update its pull request
+	DiscardUndo Verb = "close revert" // nothing is left to undo
+	Restore     Verb = "start restore"
+	MergeUndo   Verb = "merge revert" // squash, with the head that was observed
 )
 
 // Event is what makes belay look again.
@@ -71,6 +96,7 @@ const (
 	OnPull    Event = "pull"    // the pull request changed: closed, merged, ready, pushed to
 	OnBase    Event = "base"    // the default branch moved, or the configuration on it
 	OnTurn    Event = "turn"    // another upgrade's apply ended
+	OnCluster Event = "cluster" // pods, Jobs or snapshots changed
 	OnAccess  Event = "access"  // the App may act in the repository again
 )
 
@@ -170,11 +196,28 @@ type Observed struct {
 	Pull     Pull
 	NeedsRun bool // a backup is configured for the service
 
-	Backup Progress // Good: started after the pull request became mergeable, and not older than max_age
-	Apply  Progress // None: no check is named in apply.checks
-	Health Progress
+	Locked bool // another upgrade of the service is critical: only a person ends that
+	Busy   bool // another upgrade of the service was merged and is not over
 
-	BackupTimeout, ApplyTimeout, WatchWindow time.Duration
+	Backup     Progress  // Good: started after the pull request became mergeable, and not older than max_age
+	Apply      Progress  // of the merge, or of the revert's; None: no check is named in apply.checks
+	Health     Progress  // Good: through the whole window; Running: not decided yet; None: nothing watches; Unseen: belay could not see, in spite of the longer window
+	Dead       bool      // by the end of the window, what was merged never ran
+	WatchUntil time.Time // of Health Running: when to look again at the latest
+
+	// After a failure.
+	Rollback   bool     // /upgrade rollback
+	Resume     bool     // /upgrade resume of what is critical
+	AutoRevert bool     // revert.automerge
+	Migrated   bool     // the failed version may have migrated data
+	Restoring  bool     // the data is to be put back: /upgrade restore, or revert.on_migration: restore
+	Restore    Progress // how far that is
+	Undo       Pull     // the revert's pull request
+	Undone     bool     // the default branch has the old version again
+	Conflict   bool     // others changed the same lines: what to undo is a person's decision
+	Fixing     bool     // the pull request mends instead of undoing: /upgrade fix
+
+	BackupTimeout, RestoreTimeout, ApplyTimeout, WatchLongest time.Duration
 }
 
 // longest is how long belay waits for an event at most before it looks by
@@ -184,11 +227,11 @@ const longest = time.Hour
 // soon is how long belay waits for what GitHub or CI is about to say.
 const soon = 5 * time.Minute
 
-// Next says what to do now. Every state has a rule without condition at its
-// end, so there always is one.
+// Next says what to do now. Every state that is not over has a rule without
+// condition at its end, so there always is one.
 func Next(o Observed) Action {
-	for _, r := range Table() {
-		if r.in(o.State) && (r.When == nil || r.When(o)) {
+	for _, r := range of[o.State] {
+		if r.When == nil || r.When(o) {
 			return r.action(o)
 		}
 	}

@@ -40,8 +40,11 @@ func ready() lifecycle.Observed {
 		Pull:          lifecycle.Pull{State: lifecycle.PullOpen, Mergeable: lifecycle.MergeClean, Checks: lifecycle.Good, Review: lifecycle.ReviewNone},
 		Backup:        lifecycle.None,
 		Apply:         lifecycle.Running,
-		Health:        lifecycle.Unseen,
-		BackupTimeout: 5 * time.Minute, ApplyTimeout: 15 * time.Minute, WatchWindow: 2 * time.Minute,
+		Health:        lifecycle.Running,
+		AutoRevert:    true,
+		Restore:       lifecycle.None,
+		Undo:          lifecycle.Pull{State: lifecycle.PullOpen, Mergeable: lifecycle.MergeClean, Checks: lifecycle.Good, Review: lifecycle.ReviewNone},
+		BackupTimeout: 5 * time.Minute, RestoreTimeout: 5 * time.Minute, ApplyTimeout: 15 * time.Minute, WatchLongest: 10 * time.Minute,
 	}
 }
 
@@ -94,14 +97,49 @@ func TestNext(t *testing.T) {
 		{"the base has it already", func(o *o) { o.There = true }, lifecycle.Discard, lifecycle.Obsolete, "already"},
 		{"the App is suspended", func(o *o) { o.NoAccess = true }, lifecycle.Wait, lifecycle.Open, "suspended"},
 		{"applied", func(o *o) { o.State = lifecycle.Applying; o.Apply = lifecycle.Good }, lifecycle.Enter, lifecycle.Watching, "applied"},
-		{"not applied", func(o *o) { o.State = lifecycle.Applying; o.Apply = lifecycle.Bad }, lifecycle.Enter, lifecycle.Failed, "could not"},
-		{"applied too late", func(o *o) { o.State = lifecycle.Applying; o.Since = now.Add(-time.Hour) }, lifecycle.Enter, lifecycle.Failed, "in time"},
-		{"an observer's outage is no failure", func(o *o) { o.State = lifecycle.Watching; o.Since = now.Add(-time.Hour) }, lifecycle.Enter, lifecycle.Unverified, "in reach"},
-		{"healthy", func(o *o) {
-			o.State = lifecycle.Watching
-			o.Since = now.Add(-time.Hour)
-			o.Health = lifecycle.Good
-		}, lifecycle.Enter, lifecycle.Verified, "healthy"},
+		{"not applied", func(o *o) { o.State = lifecycle.Applying; o.Apply = lifecycle.Bad }, lifecycle.Undo, lifecycle.Reverting, "could not"},
+		{"applied too late", func(o *o) { o.State = lifecycle.Applying; o.Since = now.Add(-time.Hour) }, lifecycle.Undo, lifecycle.Reverting, "in time"},
+		{"an observer's outage is no failure", func(o *o) { o.State = lifecycle.Watching; o.Health = lifecycle.Unseen }, lifecycle.Enter, lifecycle.Unverified, "out of reach"},
+		{"a watch without an end ends", func(o *o) { o.State = lifecycle.Watching; o.Since = now.Add(-time.Hour) }, lifecycle.Enter, lifecycle.Unverified, "out of reach"},
+		{"nothing watches", func(o *o) { o.State = lifecycle.Watching; o.Health = lifecycle.None }, lifecycle.Enter, lifecycle.Unverified, "configured"},
+		{"what never ran is not reverted", func(o *o) { o.State = lifecycle.Watching; o.Dead = true }, lifecycle.Enter, lifecycle.NotDeployed, "does not run"},
+		{"healthy", func(o *o) { o.State = lifecycle.Watching; o.Health = lifecycle.Good }, lifecycle.Enter, lifecycle.Verified, "healthy"},
+		{"unhealthy", func(o *o) { o.State = lifecycle.Watching; o.Health = lifecycle.Bad }, lifecycle.Undo, lifecycle.Reverting, "not healthy"},
+		{"rolled back while it is watched", func(o *o) { o.State = lifecycle.Watching; o.Rollback = true }, lifecycle.Undo, lifecycle.Reverting, "asked"},
+		{"rolled back days later", func(o *o) { o.State = lifecycle.Verified; o.Rollback = true }, lifecycle.Undo, lifecycle.Reverting, "asked"},
+		{"the service's earlier upgrade is not over", func(o *o) { o.Busy = true }, lifecycle.Wait, lifecycle.Open, "earlier upgrade"},
+		{"a critical service opens nothing", func(o *o) { o.State = lifecycle.Queued; o.Locked = true }, lifecycle.Wait, lifecycle.Queued, "resume"},
+
+		{"a green revert is merged by itself", func(o *o) { o.State = lifecycle.Reverting }, lifecycle.MergeUndo, lifecycle.Undoing, "gates"},
+		{"outside schedule.merge too", func(o *o) { o.State = lifecycle.Reverting; o.Merging.Open = false }, lifecycle.MergeUndo, lifecycle.Undoing, "gates"},
+		{"revert.automerge: false asks", func(o *o) { o.State = lifecycle.Reverting; o.AutoRevert = false }, lifecycle.Wait, lifecycle.Reverting, "approving review"},
+		{"a revert after a data migration asks", func(o *o) { o.State = lifecycle.Reverting; o.Migrated = true }, lifecycle.Wait, lifecycle.Reverting, "restore"},
+		{"a person lets the image alone go back", func(o *o) { o.State = lifecycle.Reverting; o.Migrated = true; o.Approved = true }, lifecycle.MergeUndo, lifecycle.Undoing, ""},
+		{"the data goes back first", func(o *o) { o.State = lifecycle.Reverting; o.Migrated = true; o.Restoring = true }, lifecycle.Restore, lifecycle.Restoring, "put back"},
+		{"then the image", func(o *o) {
+			o.State = lifecycle.Reverting
+			o.Migrated = true
+			o.Restoring = true
+			o.Restore = lifecycle.Good
+		}, lifecycle.MergeUndo, lifecycle.Undoing, ""},
+		{"a failed restore calls a person", func(o *o) { o.State = lifecycle.Restoring; o.Restore = lifecycle.Bad }, lifecycle.Enter, lifecycle.Critical, "stays stopped"},
+		{"a late restore calls a person", func(o *o) { o.State = lifecycle.Restoring; o.Since = now.Add(-time.Hour) }, lifecycle.Enter, lifecycle.Critical, "in time"},
+		{"others changed the same lines", func(o *o) {
+			o.State = lifecycle.Reverting
+			o.Conflict = true
+			o.Undo.State = lifecycle.PullNone
+		}, lifecycle.Wait, lifecycle.Reverting, "person"},
+		{"somebody has undone it already", func(o *o) { o.State = lifecycle.Reverting; o.Undone = true }, lifecycle.DiscardUndo, lifecycle.Rewatching, "somebody"},
+		{"a person closes the revert", func(o *o) { o.State = lifecycle.Reverting; o.Undo.State = lifecycle.PullClosed }, lifecycle.Enter, lifecycle.Failed, "closed"},
+		{"a person merges the revert", func(o *o) { o.State = lifecycle.Reverting; o.Undo.State = lifecycle.PullMerged }, lifecycle.Enter, lifecycle.Undoing, "merged"},
+		{"the revert is applied", func(o *o) { o.State = lifecycle.Undoing; o.Apply = lifecycle.Good }, lifecycle.Enter, lifecycle.Rewatching, "applied"},
+		{"the revert cannot be applied", func(o *o) { o.State = lifecycle.Undoing; o.Apply = lifecycle.Bad }, lifecycle.Enter, lifecycle.Critical, "could not"},
+		{"the old version is healthy", func(o *o) { o.State = lifecycle.Rewatching; o.Health = lifecycle.Good }, lifecycle.Enter, lifecycle.Reverted, "healthy"},
+		{"the old version is not healthy either", func(o *o) { o.State = lifecycle.Rewatching; o.Health = lifecycle.Bad }, lifecycle.Enter, lifecycle.Critical, "either"},
+		{"the fix helps", func(o *o) { o.State = lifecycle.Rewatching; o.Health = lifecycle.Good; o.Fixing = true }, lifecycle.Enter, lifecycle.Verified, "fix"},
+		{"the fix does not help", func(o *o) { o.State = lifecycle.Rewatching; o.Health = lifecycle.Bad; o.Fixing = true }, lifecycle.Undo, lifecycle.Reverting, "fix"},
+		{"critical waits for a person", func(o *o) { o.State = lifecycle.Critical }, lifecycle.Wait, lifecycle.Critical, "person"},
+		{"and ends by one", func(o *o) { o.State = lifecycle.Critical; o.Resume = true }, lifecycle.Enter, lifecycle.Failed, "person"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			o := ready()
@@ -115,7 +153,8 @@ func TestNext(t *testing.T) {
 }
 
 // every calls f with every combination of what Next looks at in a state: some
-// 700,000 observations.
+// hundreds of thousands of observations. What is looked at before the merge and
+// after it are varied by the same bits, since no state looks at both.
 func every(s lifecycle.State, f func(lifecycle.Observed)) {
 	bools := []bool{false, true}
 	for bits := range 1 << 12 {
@@ -124,12 +163,16 @@ func every(s lifecycle.State, f func(lifecycle.Observed)) {
 		o.State = s
 		o.Automerge, o.There, o.Newer, o.Held, o.Approved, o.Retry = on(0), on(1), on(2), on(3), on(4), on(5)
 		o.Turn, o.NeedsRun, o.Pull.Foreign, o.Pull.Stale, o.Pull.Draft, o.Merging.Open = on(6), on(7), on(8), on(9), on(10), on(11)
+		o.Busy = on(0) && on(1)
+		o.AutoRevert, o.Undone, o.Conflict, o.Migrated, o.Restoring, o.Fixing = on(0), on(1), on(2), on(5), on(7), on(11)
+		o.Dead, o.Rollback, o.Resume = on(10), on(9) && on(8), on(1)
 		o.Merging.Next = now.Add(3 * time.Hour)
 		for _, o.Pull.State = range []lifecycle.PullState{lifecycle.PullNone, lifecycle.PullOpen, lifecycle.PullMerged, lifecycle.PullClosed} {
 			for _, progress := range []lifecycle.Progress{lifecycle.None, lifecycle.Running, lifecycle.Good, lifecycle.Bad, lifecycle.Unseen} {
-				o.Backup, o.Apply, o.Health = progress, progress, progress
+				o.Backup, o.Apply, o.Health, o.Restore = progress, progress, progress, progress
 				for _, o.Pull.Checks = range []lifecycle.Progress{lifecycle.Running, lifecycle.Good, lifecycle.Bad} {
 					for _, o.Pull.Review = range []lifecycle.Review{lifecycle.ReviewNone, lifecycle.ReviewApproved, lifecycle.ReviewChanges} {
+						o.Undo = o.Pull
 						f(o)
 					}
 				}
@@ -145,6 +188,7 @@ func every(s lifecycle.State, f func(lifecycle.Observed)) {
 				for _, o.Pull.Mergeable = range []lifecycle.Mergeable{lifecycle.MergeUnknown, lifecycle.MergeClean, lifecycle.MergeConflict} {
 					for _, o.Since = range []time.Time{now, now.Add(-time.Hour)} {
 						for _, o.Pull.State = range []lifecycle.PullState{lifecycle.PullNone, lifecycle.PullOpen} {
+							o.Undo = o.Pull
 							f(o)
 						}
 					}
@@ -175,7 +219,8 @@ func TestEveryObservation(t *testing.T) {
 // forbidden says what is wrong with an action, "" when nothing is.
 func forbidden(o lifecycle.Observed, a lifecycle.Action) string {
 	if o.State.Final() {
-		if a.Do != lifecycle.Wait || a.To != o.State {
+		back := o.Rollback && a.Do == lifecycle.Undo && a.To == lifecycle.Reverting
+		if !back && (a.Do != lifecycle.Wait || a.To != o.State) {
 			return "something follows a final state"
 		}
 		return ""
@@ -197,8 +242,41 @@ func forbidden(o lifecycle.Observed, a lifecycle.Action) string {
 			return "merges a person's commits without a review"
 		case o.Pull.Review == lifecycle.ReviewChanges:
 			return "merges against a review"
-		case o.Held || o.NoAccess || !o.Turn || !o.Merging.Open || o.Pull.Stale || o.Newer && !o.Pull.Foreign:
+		case o.Held || o.NoAccess || !o.Turn || o.Busy || o.Locked || !o.Merging.Open || o.Pull.Stale || o.Newer && !o.Pull.Foreign:
 			return "merges while held, out of turn, out of the window or out of date"
+		}
+	case lifecycle.Undo:
+		switch {
+		case o.NoAccess || o.State == lifecycle.Reverting && (o.Held || o.Conflict):
+			return "writes a revert where it must not"
+		case o.State == lifecycle.Reverting && o.Undo.State == lifecycle.PullOpen && o.Undo.Foreign:
+			return "overwrites a person's commits on the revert"
+		case o.State == lifecycle.Watching && o.Health != lifecycle.Bad && !o.Rollback:
+			return "reverts what is not known to be unhealthy"
+		case o.State == lifecycle.Applying && o.Apply != lifecycle.Bad && !o.Rollback && o.Now.Sub(o.Since) < o.ApplyTimeout:
+			return "reverts what CI may still apply"
+		}
+	case lifecycle.DiscardUndo:
+		if !o.Undone || o.Fixing {
+			return "closes a revert that is needed"
+		}
+	case lifecycle.Restore:
+		if !o.Restoring || o.Restore == lifecycle.Good || o.Held || !o.Turn || o.Undo.Checks != lifecycle.Good {
+			return "puts data back that nobody asked for, or before the revert is ready"
+		}
+	case lifecycle.MergeUndo:
+		agreed := o.Approved || o.Undo.Review == lifecycle.ReviewApproved
+		switch {
+		case o.State != lifecycle.Reverting || o.NoAccess || o.Held || !o.Turn || o.Conflict:
+			return "merges a revert while held, out of turn or against a conflict"
+		case o.Undo.State != lifecycle.PullOpen || o.Undo.Draft || o.Undo.Stale || o.Undo.Mergeable != lifecycle.MergeClean || o.Undo.Checks != lifecycle.Good:
+			return "merges a revert that is not open, ready, clean and green"
+		case o.Undo.Review == lifecycle.ReviewChanges:
+			return "merges a revert against a review"
+		case o.Undo.Foreign && !agreed, !o.AutoRevert && !o.Fixing && !agreed:
+			return "merges a revert without a review"
+		case o.Migrated && !o.Fixing && !agreed && o.Restore != lifecycle.Good:
+			return "puts the old image on migrated data without asking"
 		}
 	case lifecycle.Backup:
 		if !o.NeedsRun || o.Held || o.State == lifecycle.BackingUp && o.Backup == lifecycle.Running {
@@ -210,7 +288,7 @@ func forbidden(o lifecycle.Observed, a lifecycle.Action) string {
 			return "overwrites a person's commits"
 		case o.State == lifecycle.Queued && (!o.Room || o.Held || !o.Opening.Open):
 			return "opens against the limit, a hold or the window"
-		case o.NoAccess || o.State == lifecycle.Applying || o.State == lifecycle.Watching:
+		case o.NoAccess || o.Locked && o.State == lifecycle.Queued || o.State.Merged():
 			return "writes where it must not"
 		}
 	case lifecycle.Wait:
@@ -228,15 +306,18 @@ func forbidden(o lifecycle.Observed, a lifecycle.Action) string {
 	if a.To == lifecycle.Verified && o.Health != lifecycle.Good {
 		return "verified without being healthy"
 	}
+	if a.To == lifecycle.Critical && o.State != lifecycle.Critical && !(o.Restore == lifecycle.Bad || o.Apply == lifecycle.Bad || o.Health == lifecycle.Bad || o.Dead || o.Now.Sub(o.Since) >= 5*time.Minute) {
+		return "calls a person for nothing"
+	}
 	return ""
 }
 
 // TestWaitsMoveOn checks that a wait with a deadline ends at it: the same
 // observation at the deadline does not wait for the same moment again.
 func TestWaitsMoveOn(t *testing.T) {
-	for _, s := range []lifecycle.State{lifecycle.BackingUp, lifecycle.Applying, lifecycle.Watching} {
+	for _, s := range []lifecycle.State{lifecycle.BackingUp, lifecycle.Applying, lifecycle.Watching, lifecycle.Undoing, lifecycle.Rewatching} {
 		o := ready()
-		o.State, o.NeedsRun, o.Backup, o.Health = s, true, lifecycle.Running, lifecycle.Good
+		o.State, o.NeedsRun, o.Backup = s, true, lifecycle.Running
 		o.Since = now
 		a := lifecycle.Next(o)
 		if a.Do != lifecycle.Wait {

@@ -40,7 +40,17 @@ func overdue(d func(Observed) time.Duration) func(Observed) bool {
 
 func backupTimeout(o Observed) time.Duration { return o.BackupTimeout }
 func applyTimeout(o Observed) time.Duration  { return o.ApplyTimeout }
-func watchWindow(o Observed) time.Duration   { return o.WatchWindow }
+func watchLongest(o Observed) time.Duration  { return o.WatchLongest }
+
+// watchUntil is when the watch is looked at again: when the judgement wants it,
+// and when it has gone on for as long as it may.
+func watchUntil(o Observed) time.Time {
+	end := after(watchLongest)(o)
+	if !o.WatchUntil.IsZero() && o.WatchUntil.Before(end) {
+		return o.WatchUntil
+	}
+	return end
+}
 
 func inSoon(o Observed) time.Time { return o.Now.Add(soon) }
 
@@ -63,18 +73,31 @@ var gated = []State{Open, BackingUp}
 //	open       all gates open       merge, applying
 //	applying   CI says good         watching
 //	watching   healthy              verified
+//	watching   not healthy          open the revert, reverting (table_revert.go)
 //
 // A gate that shuts while the backup runs sends the upgrade back to open; the
 // backup still counts while it is fresh.
 func Table() []Rule { return table }
 
-var table = []Rule{
-	{From: []State{Queued, Open, BackingUp, Aborted, Applying, Watching}, If: "the App may not act in the repository", When: func(o Observed) bool { return o.NoAccess },
+// of are the rules of each state, in the order of the table.
+var of = func() map[State][]Rule {
+	out := map[State][]Rule{}
+	for _, r := range table {
+		for _, s := range r.From {
+			out[s] = append(out[s], r)
+		}
+	}
+	return out
+}()
+
+var table = slices.Concat([]Rule{
+	{From: []State{Queued, Open, BackingUp, Aborted, Applying, Watching, Reverting, Restoring, Undoing, Rewatching}, If: "the App may not act in the repository", When: func(o Observed) bool { return o.NoAccess },
 		Do: Wait, Why: "the App is suspended or not installed on the repository", On: []Event{OnAccess, OnTimer}},
 
 	// Before there is a pull request.
 	{From: []State{Queued}, If: "the branch's pull request was merged", When: func(o Observed) bool { return o.Pull.State == PullMerged }, Do: Enter, To: Applying, Why: "the pull request was merged"},
 	{From: []State{Queued}, If: "the default branch has the version already", When: func(o Observed) bool { return o.There }, Do: Enter, To: Obsolete, Why: "the default branch has it already"},
+	{From: []State{Queued}, If: "an upgrade of the service is critical", When: func(o Observed) bool { return o.Locked }, Do: Wait, Why: "an earlier upgrade of the service failed and so did its revert: waits for /upgrade resume there", On: []Event{OnTurn, OnTimer}},
 	{From: []State{Queued}, If: "held", When: func(o Observed) bool { return o.Held }, Do: Wait, Why: "held", On: []Event{OnComment}},
 	{From: []State{Queued}, If: "the rate limit is used up", When: func(o Observed) bool { return !o.Room }, Do: Wait, Why: "waits for the rate limit", Until: func(o Observed) time.Time { return o.RoomAt }, On: []Event{OnTimer}},
 	{From: []State{Queued}, If: "outside schedule.open", When: func(o Observed) bool { return !o.Opening.Open }, Do: Wait, Why: "waits for the window in which pull requests are opened", Until: func(o Observed) time.Time { return o.Opening.Next }, On: []Event{OnTimer}},
@@ -113,19 +136,23 @@ var table = []Rule{
 	{From: gated, If: "a person has to agree and has not", When: needsReview, Do: Wait, To: Open, Why: "waits for an approving review, or /upgrade approve", On: []Event{OnReview, OnComment}},
 	{From: gated, If: "GitHub does not know yet whether it merges", When: func(o Observed) bool { return o.Pull.Mergeable != MergeClean }, Do: Wait, To: Open, Why: "GitHub works out whether it merges", Until: func(o Observed) time.Time { return o.Now.Add(10 * time.Second) }, On: []Event{OnTimer}},
 	{From: gated, If: "outside schedule.merge", When: func(o Observed) bool { return !o.Merging.Open }, Do: Wait, To: Open, Why: "waits for the window in which belay merges", Until: func(o Observed) time.Time { return o.Merging.Next }, On: []Event{OnTimer}},
+	{From: gated, If: "another upgrade of the service is not over", When: func(o Observed) bool { return o.Busy || o.Locked }, Do: Wait, To: Open, Why: "waits until the service's earlier upgrade is over", Until: inSoon, On: []Event{OnTurn}},
 	{From: gated, If: "another upgrade of the repository is being applied", When: func(o Observed) bool { return !o.Turn }, Do: Wait, To: Open, Why: "waits until the merge before it has been applied", Until: inSoon, On: []Event{OnTurn}},
 	{From: gated, If: "a backup is configured and none is fresh", When: needsBackup, Do: Backup, To: BackingUp, Why: "ready to merge: the backup comes first"},
 	{From: gated, Do: Merge, To: Applying, Why: "all gates are open"},
 
 	// After the merge.
+	{From: []State{Applying, Watching}, If: "asked to roll back", When: func(o Observed) bool { return o.Rollback }, Do: Undo, To: Reverting, Why: "asked to roll back"},
 	{From: []State{Applying}, If: "no check says when it is applied", When: func(o Observed) bool { return o.Apply == None }, Do: Enter, To: Watching, Why: "merged; no check is named in apply.checks"},
 	{From: []State{Applying}, If: "CI applied it", When: func(o Observed) bool { return o.Apply == Good }, Do: Enter, To: Watching, Why: "applied"},
-	{From: []State{Applying}, If: "CI failed", When: func(o Observed) bool { return o.Apply == Bad }, Do: Enter, To: Failed, Why: "CI could not apply it"},
-	{From: []State{Applying}, If: "CI takes longer than apply.timeout", When: overdue(applyTimeout), Do: Enter, To: Failed, Why: "CI did not apply it in time"},
+	{From: []State{Applying}, If: "CI failed", When: func(o Observed) bool { return o.Apply == Bad }, Do: Undo, To: Reverting, Why: "CI could not apply it"},
+	{From: []State{Applying}, If: "CI takes longer than apply.timeout", When: overdue(applyTimeout), Do: Undo, To: Reverting, Why: "CI did not apply it in time"},
 	{From: []State{Applying}, Do: Wait, Why: "waits for CI to apply it", Until: after(applyTimeout), On: []Event{OnCheck, OnTimer}},
 
-	{From: []State{Watching}, If: "unhealthy", When: func(o Observed) bool { return o.Health == Bad }, Do: Enter, To: Failed, Why: "the service is not healthy"},
-	{From: []State{Watching}, If: "the window is not over", When: func(o Observed) bool { return !overdue(watchWindow)(o) }, Do: Wait, Why: "its health is watched", Until: after(watchWindow), On: []Event{OnTimer}},
+	{From: []State{Watching}, If: "unhealthy", When: func(o Observed) bool { return o.Health == Bad }, Do: Undo, To: Reverting, Why: "the service is not healthy"},
 	{From: []State{Watching}, If: "healthy through the window", When: func(o Observed) bool { return o.Health == Good }, Do: Enter, To: Verified, Why: "healthy through the whole window"},
-	{From: []State{Watching}, Do: Enter, To: Unverified, Why: "applied; nothing that watches its health is configured or in reach"},
-}
+	{From: []State{Watching}, If: "what was merged never ran", When: func(o Observed) bool { return o.Dead }, Do: Enter, To: NotDeployed, Why: "merged and applied, and yet it does not run"},
+	{From: []State{Watching}, If: "nothing watches it", When: func(o Observed) bool { return o.Health == None }, Do: Enter, To: Unverified, Why: "applied; nothing that watches its health is configured"},
+	{From: []State{Watching}, If: "belay could not see", When: func(o Observed) bool { return o.Health == Unseen || overdue(watchLongest)(o) }, Do: Enter, To: Unverified, Why: "applied; what watches its health was out of reach: please look at it"},
+	{From: []State{Watching}, Do: Wait, Why: "its health is watched", Until: watchUntil, On: []Event{OnCluster, OnTimer, OnComment}},
+}, undoing)

@@ -179,6 +179,25 @@ func blockers(f Facts, u Upgrade) []string {
 	return out
 }
 
+// Moves are the byte changes of a candidate as the undo needs them.
+func Moves(c Candidate) ([]pin.Move, error) {
+	var out []pin.Move
+	seen := map[place]bool{}
+	for _, t := range c.Targets {
+		splices, err := t.Pin.Splices(t.To, t.Digest)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range splices {
+			if at := (place{s.Span.Path, s.Span.Start, s.Span.End}); !seen[at] {
+				seen[at] = true
+				out = append(out, pin.MovesOf(t.Pin, []pin.Splice{s})...)
+			}
+		}
+	}
+	return out, nil
+}
+
 // Splices are the byte changes of a candidate. Targets that share a place give one.
 func Splices(c Candidate) ([]pin.Splice, error) {
 	var out []pin.Splice

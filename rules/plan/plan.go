@@ -54,6 +54,7 @@ type Upgrade struct {
 	IgnoredByTerraform bool            // lifecycle.ignore_changes: the merge changes nothing in the cluster
 	Verify             Watch
 	Edits              []pin.Edit
+	Moves              []pin.Move // what the edits change, for the undo
 	Warnings           []string
 }
 
