@@ -206,16 +206,17 @@ type Observed struct {
 	WatchUntil time.Time // of Health Running: when to look again at the latest
 
 	// After a failure.
-	Rollback   bool     // /upgrade rollback
-	Resume     bool     // /upgrade resume of what is critical
-	AutoRevert bool     // revert.automerge
-	Migrated   bool     // the failed version may have migrated data
-	Restoring  bool     // the data is to be put back: /upgrade restore, or revert.on_migration: restore
-	Restore    Progress // how far that is
-	Undo       Pull     // the revert's pull request
-	Undone     bool     // the default branch has the old version again
-	Conflict   bool     // others changed the same lines: what to undo is a person's decision
-	Fixing     bool     // the pull request mends instead of undoing: /upgrade fix
+	Rollback    bool     // /upgrade rollback
+	Resume      bool     // /upgrade resume of what is critical
+	AutoRevert  bool     // revert.automerge
+	Migrated    bool     // the failed version may have migrated data
+	Restoring   bool     // the data is to be put back: /upgrade restore, or revert.on_migration: restore
+	Restore     Progress // how far that is
+	Undo        Pull     // the revert's pull request
+	Undone      bool     // the default branch has the old version again
+	Conflict    bool     // others changed the same lines: what to undo is a person's decision
+	Fixing      bool     // the pull request mends instead of undoing: /upgrade fix
+	Placeholder bool     // and holds a value that a person has to fill in
 
 	BackupTimeout, RestoreTimeout, ApplyTimeout, WatchLongest time.Duration
 }

@@ -163,7 +163,7 @@ func every(s lifecycle.State, f func(lifecycle.Observed)) {
 		o.State = s
 		o.Automerge, o.There, o.Newer, o.Held, o.Approved, o.Retry = on(0), on(1), on(2), on(3), on(4), on(5)
 		o.Turn, o.NeedsRun, o.Pull.Foreign, o.Pull.Stale, o.Pull.Draft, o.Merging.Open = on(6), on(7), on(8), on(9), on(10), on(11)
-		o.Busy = on(0) && on(1)
+		o.Busy, o.Placeholder = on(0) && on(1), on(0) && on(1)
 		o.AutoRevert, o.Undone, o.Conflict, o.Migrated, o.Restoring, o.Fixing = on(0), on(1), on(2), on(5), on(7), on(11)
 		o.Dead, o.Rollback, o.Resume = on(10), on(9) && on(8), on(1)
 		o.Merging.Next = now.Add(3 * time.Hour)
@@ -275,6 +275,8 @@ func forbidden(o lifecycle.Observed, a lifecycle.Action) string {
 			return "merges a revert against a review"
 		case o.Undo.Foreign && !agreed, !o.AutoRevert && !o.Fixing && !agreed:
 			return "merges a revert without a review"
+		case o.Fixing && o.Placeholder && !agreed:
+			return "merges a placeholder"
 		case o.Migrated && !o.Fixing && !agreed && o.Restore != lifecycle.Good:
 			return "puts the old image on migrated data without asking"
 		}

@@ -5,10 +5,10 @@ import "time"
 // needsUndoReview says when a person has to agree before a revert is merged:
 // where the configuration says so, where data may have been migrated and is not
 // put back with it, and where the branch holds what belay did not write. To ask
-// for a fix is to agree to it.
+// for a fix is to agree to it, unless a person has to fill in a value.
 func needsUndoReview(o Observed) bool {
 	agreed := o.Approved || o.Undo.Review == ReviewApproved
-	if o.Undo.Foreign || !o.AutoRevert && !o.Fixing {
+	if o.Undo.Foreign || o.Fixing && o.Placeholder || !o.Fixing && !o.AutoRevert {
 		return !agreed
 	}
 	return o.Migrated && !o.Fixing && !o.Restoring && !agreed
