@@ -30,6 +30,7 @@ const (
 	Retry    Verb = "retry"
 	Rollback Verb = "rollback"
 	Restore  Verb = "restore"
+	Fix      Verb = "fix"
 	Ignore   Verb = "ignore"
 	Rebase   Verb = "rebase"
 )
@@ -58,6 +59,7 @@ func Verbs() []Usage {
 		{Backup, "", "take the backup now"},
 		{Rollback, "", "open the revert now"},
 		{Restore, "", "put data and image back together"},
+		{Fix, "", "mend what was recognised instead of undoing"},
 	}
 }
 
@@ -169,7 +171,7 @@ func (c Command) check() string {
 		if strings.ContainsAny(c.Args, " \t") {
 			return "give one of version, major, minor, or nothing"
 		}
-	case Help, Status, Plan, Step, Approve, Hold, Resume, Backup, Retry, Rollback, Restore, Rebase:
+	case Help, Status, Plan, Step, Approve, Hold, Resume, Backup, Retry, Rollback, Restore, Fix, Rebase:
 	}
 	return ""
 }

@@ -123,11 +123,20 @@ func backup(p policy.Policy, services []string) *Backup {
 	return nil
 }
 
+// Window is how long a service is watched after an upgrade of a risk.
+func Window(p policy.Policy, level risk.Level) time.Duration {
+	switch level {
+	case risk.Safe:
+		return p.Verify.Safe
+	case risk.Caution:
+		return p.Verify.Caution
+	case risk.Unknown:
+	}
+	return p.Verify.Unknown
+}
+
 func watch(p policy.Policy, level risk.Level, c Candidate) Watch {
-	window := map[risk.Level]time.Duration{
-		risk.Safe: p.Verify.Safe, risk.Caution: p.Verify.Caution, risk.Unknown: p.Verify.Unknown,
-	}[level]
-	w := Watch{Window: window.String()}
+	w := Watch{Window: Window(p, level).String()}
 	add := func(s string) {
 		if !slices.Contains(w.Targets, s) {
 			w.Targets = append(w.Targets, s)
