@@ -138,7 +138,7 @@ func (r *Repository) MergePull(ctx context.Context, number int, m Merge) (string
 
 // labelColours are the colours in which labels are made.
 var labelColours = map[string]string{"belay": "1f6feb", "risk: safe": "2da44e", "risk: caution": "d29922", "risk: unknown": "8b949e",
-	"database": "8250df", "security": "cf222e", "data migration": "8250df", "ignored by terraform": "bf8700"}
+	"database": "8250df", "security": "cf222e", "data migration": "8250df", "ignored by terraform": "bf8700", "revert": "cf222e", "fix": "2da44e"}
 
 // SetLabels gives a pull request labels of belay's, making those that the
 // repository lacks, and takes belay's others away. Labels that people added stay.

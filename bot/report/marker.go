@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/plan"
 )
 
@@ -26,6 +27,9 @@ type Marker struct {
 	Steps     []string `json:"steps,omitempty"`
 	Edits     string   `json:"edits"`         // hash of the changed lines
 	MAC       string   `json:"mac,omitempty"` // keyed signature, where a key is set
+
+	Undoes int        `json:"undoes,omitempty"` // of a revert or fix: the upgrade's pull request
+	Moves  []pin.Move `json:"moves,omitempty"`  // and what it changed
 }
 
 // ErrNoMarker means that a body does not end with a marker that can be read.

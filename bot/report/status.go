@@ -22,6 +22,10 @@ type StatusView struct {
 	Unbacked          bool // merged by hand without the backup that is configured
 	BackupDetail      string
 	Health            string
+	Failure           string // why it is undone
+	Log               string // of the failing pod
+	Undo              int    // number of the revert's pull request
+	Clashes           []string
 	Gone              string
 	Updates           []string
 	Answers           []Answer
@@ -59,12 +63,26 @@ func (s StatusView) Headline() string {
 		return "Merged: waits for CI to apply it"
 	case lifecycle.Watching:
 		return "Applied: its health is watched"
+	case lifecycle.Reverting:
+		return "Failed, and is being undone: " + or(s.Waits, "the revert is about to be opened")
+	case lifecycle.Restoring:
+		return "Failed, and is being undone: the data is put back"
+	case lifecycle.Undoing:
+		return "Failed, and is being undone: the revert is merged, CI applies it"
+	case lifecycle.Rewatching:
+		return "Failed, and is being undone: the old version is watched"
+	case lifecycle.Critical:
+		return "CRITICAL: the upgrade failed, and so did its revert. A person has to look"
 	case lifecycle.Verified:
 		return "Done: healthy through the whole window"
 	case lifecycle.Unverified:
 		return "Done: applied; nothing that watches its health is configured or was in reach"
+	case lifecycle.NotDeployed:
+		return "Not deployed: merged and applied, and yet " + or(s.Health, "something else runs")
+	case lifecycle.Reverted:
+		return "Undone: " + s.From + " runs again"
 	case lifecycle.Failed:
-		return "Failed: " + or(s.Health, "CI could not apply it, or the service is not healthy")
+		return "Failed, and left to a person"
 	case lifecycle.Closed:
 		return "Closed: this version is left out until there is a newer one"
 	case lifecycle.Obsolete:
@@ -85,6 +103,7 @@ func or(s, other string) string {
 func Status(s StatusView) string {
 	quiet := len(s.Answers) == 0 && len(s.Updates) == 0 && s.HeldBy == "" && !s.Unbacked
 	if quiet && (s.State == lifecycle.Queued || s.State == lifecycle.Open || s.State == lifecycle.BackingUp || s.State == lifecycle.Applying || s.State == lifecycle.Watching) {
+		// Before the merge and while it is watched, the checks say it all.
 		return ""
 	}
 	var b strings.Builder
