@@ -18,6 +18,7 @@ type Upgrade struct {
 	State      string
 	From, To   string
 	Pull       int // 0: not opened yet
+	Undo       int // number of the pull request that undoes it; 0: none
 	Final      bool
 	Wake       time.Time // when to look again at the latest; zero: none
 	Started    time.Time // when it was counted against the rate limit; zero: not yet
@@ -38,13 +39,16 @@ type Event struct {
 	Data    map[string]string
 }
 
-const upgradeColumns = "id, repository, service, lane, state, from_version, to_version, pull, final, wake, started, created, updated, version, data"
+const upgradeColumns = "id, repository, service, lane, state, from_version, to_version, pull, final, wake, started, created, updated, version, data, undo"
+
+// unmerged is the condition under which a service has one upgrade per lane.
+const unmerged = "state IN ('queued', 'open', 'backing up', 'aborted')"
 
 func scanUpgrade(row interface{ Scan(...any) error }) (Upgrade, error) {
 	var u Upgrade
 	var final, wake, started, created, updated int64
 	var data string
-	err := row.Scan(&u.ID, &u.Repository, &u.Service, &u.Lane, &u.State, &u.From, &u.To, &u.Pull, &final, &wake, &started, &created, &updated, &u.Version, &data)
+	err := row.Scan(&u.ID, &u.Repository, &u.Service, &u.Lane, &u.State, &u.From, &u.To, &u.Pull, &final, &wake, &started, &created, &updated, &u.Version, &data, &u.Undo)
 	u.Final, u.Wake, u.Started, u.Created, u.Updated, u.Data = final != 0, moment(wake), moment(started), moment(created), moment(updated), []byte(data)
 	return u, err
 }
@@ -62,8 +66,8 @@ func (s *Store) CreateUpgrade(ctx context.Context, u Upgrade) (Upgrade, bool, er
 	}
 	created := false
 	err := s.transact(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, s.sql("INSERT INTO upgrades ("+upgradeColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"),
-			u.ID, u.Repository, u.Service, u.Lane, u.State, u.From, u.To, u.Pull, flag(u.Final), micro(u.Wake), micro(u.Started), micro(u.Created), micro(u.Updated), u.Version, string(u.Data))
+		res, err := tx.ExecContext(ctx, s.sql("INSERT INTO upgrades ("+upgradeColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"),
+			u.ID, u.Repository, u.Service, u.Lane, u.State, u.From, u.To, u.Pull, flag(u.Final), micro(u.Wake), micro(u.Started), micro(u.Created), micro(u.Updated), u.Version, string(u.Data), u.Undo)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
@@ -74,7 +78,7 @@ func (s *Store) CreateUpgrade(ctx context.Context, u Upgrade) (Upgrade, bool, er
 		if created = n == 1; created {
 			return nil
 		}
-		u, err = scanUpgrade(tx.QueryRowContext(ctx, s.sql("SELECT "+upgradeColumns+" FROM upgrades WHERE repository = ? AND service = ? AND lane = ? AND final = 0 AND state NOT IN ('applying', 'watching')"), u.Repository, u.Service, u.Lane))
+		u, err = scanUpgrade(tx.QueryRowContext(ctx, s.sql("SELECT "+upgradeColumns+" FROM upgrades WHERE repository = ? AND service = ? AND lane = ? AND final = 0 AND "+unmerged), u.Repository, u.Service, u.Lane))
 		return err
 	})
 	return u, created, err
@@ -96,9 +100,10 @@ func (s *Store) Upgrade(ctx context.Context, id string) (Upgrade, error) {
 	return s.oneUpgrade(ctx, "id = ?", id)
 }
 
-// UpgradeByPull reads the newest upgrade of a pull request, or returns ErrNotFound.
+// UpgradeByPull reads the newest upgrade of a pull request, its own or that of
+// its revert, or returns ErrNotFound.
 func (s *Store) UpgradeByPull(ctx context.Context, repository string, pull int) (Upgrade, error) {
-	return s.oneUpgrade(ctx, "repository = ? AND pull = ? AND pull > 0 ORDER BY created DESC LIMIT 1", repository, pull)
+	return s.oneUpgrade(ctx, "repository = ? AND (pull = ? OR undo = ?) ORDER BY created DESC LIMIT 1", repository, max(pull, 1), max(pull, 1))
 }
 
 // OpenUpgrades reads the upgrades that are not over, oldest first; of all
@@ -146,8 +151,8 @@ func (s *Store) SaveUpgrade(ctx context.Context, u Upgrade, events ...Event) (Up
 	old := u.Version
 	u.Version, u.Updated = old+1, s.now()
 	err := s.transact(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, s.sql("UPDATE upgrades SET repository = ?, state = ?, from_version = ?, to_version = ?, pull = ?, final = ?, wake = ?, started = ?, updated = ?, version = ?, data = ? WHERE id = ? AND version = ?"),
-			u.Repository, u.State, u.From, u.To, u.Pull, flag(u.Final), micro(u.Wake), micro(u.Started), micro(u.Updated), u.Version, string(u.Data), u.ID, old)
+		res, err := tx.ExecContext(ctx, s.sql("UPDATE upgrades SET repository = ?, state = ?, from_version = ?, to_version = ?, pull = ?, final = ?, wake = ?, started = ?, updated = ?, version = ?, data = ?, undo = ? WHERE id = ? AND version = ?"),
+			u.Repository, u.State, u.From, u.To, u.Pull, flag(u.Final), micro(u.Wake), micro(u.Started), micro(u.Updated), u.Version, string(u.Data), u.Undo, u.ID, old)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
