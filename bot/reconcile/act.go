@@ -35,11 +35,25 @@ func (r *Reconciler) act(ctx context.Context, j *job, a lifecycle.Action) error 
 		if err := j.repo.ClosePull(ctx, j.u.Pull); err != nil {
 			return err
 		}
-		return r.dropBranch(ctx, j)
+		return r.dropBranch(ctx, j, j.rec.Branch, j.rec.Head)
 	case lifecycle.Backup:
 		return r.startBackup(ctx, j)
 	case lifecycle.Merge:
 		return r.merge(ctx, j)
+	case lifecycle.Undo:
+		if err := r.fail(ctx, j, from, a.Why); err != nil {
+			return err
+		}
+		return r.publishUndo(ctx, j)
+	case lifecycle.DiscardUndo:
+		if err := j.repo.ClosePull(ctx, j.rec.Undo.Pull); err != nil {
+			return err
+		}
+		return r.dropBranch(ctx, j, j.rec.Undo.Branch, j.rec.Undo.Head)
+	case lifecycle.Restore:
+		return r.startRestore(ctx, j)
+	case lifecycle.MergeUndo:
+		return r.mergeUndo(ctx, j)
 	case lifecycle.Enter:
 		return r.entering(ctx, j, from, a)
 	}
@@ -51,16 +65,23 @@ func (r *Reconciler) entering(ctx context.Context, j *job, from lifecycle.State,
 	switch a.To {
 	case lifecycle.Applying:
 		return r.merged(ctx, j)
-	case lifecycle.Closed, lifecycle.Failed:
+	case lifecycle.Closed:
 		if err := r.opts.Store.AddBlock(ctx, store.Block{Repository: j.u.Repository, Service: j.u.Service, Image: j.u.Lane, Target: j.u.To, Why: a.Why, At: r.opts.Now()}); err != nil {
 			return err
 		}
 	case lifecycle.Open: // after /upgrade retry
-		j.rec.Backup = backup{}
+		j.rec.Backup = backup{Try: j.rec.Backup.Try}
+	case lifecycle.Rewatching:
+		if err := r.startAgain(ctx, j); err != nil {
+			return err
+		}
 	default:
 	}
-	if from == lifecycle.Applying {
+	switch {
+	case from == lifecycle.Applying || from == lifecycle.Undoing:
 		return r.handOver(ctx, j)
+	case from.Merged() && a.To.Final():
+		return r.wakeOthers(ctx, j)
 	}
 	return nil
 }
@@ -81,28 +102,13 @@ func (r *Reconciler) merged(ctx context.Context, j *job) error {
 	if _, err := r.takeTurn(ctx, j); err != nil {
 		return err
 	}
-	return r.dropBranch(ctx, j)
+	return r.dropBranch(ctx, j, j.rec.Branch, j.rec.Head)
 }
 
 // merge squashes the pull request, with the head that was judged.
 func (r *Reconciler) merge(ctx context.Context, j *job) error {
-	got, err := r.takeTurn(ctx, j)
+	sha, err := r.squash(ctx, j, j.u.Pull, j.pull.Head, j.rec.Title, j.rec.Message)
 	if err != nil {
-		return err
-	}
-	if !got {
-		return &later{at: r.opts.Now().Add(5 * time.Second), why: "another upgrade merges first"}
-	}
-	_, message, _ := strings.Cut(j.rec.Message, "\n\n")
-	title := fmt.Sprintf("%s (#%d)", j.rec.Title, j.u.Pull)
-	sha, err := j.repo.MergePull(ctx, j.u.Pull, github.Merge{Head: j.pull.Head, Title: title, Message: message})
-	if err != nil {
-		if release := r.handOver(ctx, j); release != nil {
-			return release
-		}
-		if errors.Is(err, github.ErrStale) || errors.Is(err, github.ErrNotMergeable) {
-			return &later{at: r.opts.Now().Add(10 * time.Second), why: err.Error()}
-		}
 		return err
 	}
 	slug, err := r.opts.GitHub.Slug(ctx)
@@ -110,21 +116,44 @@ func (r *Reconciler) merge(ctx context.Context, j *job) error {
 		return err
 	}
 	j.rec.Merge = merge{SHA: sha, By: slug, At: r.opts.Now()}
-	return r.dropBranch(ctx, j)
+	return r.dropBranch(ctx, j, j.rec.Branch, j.rec.Head)
 }
 
-// dropBranch deletes the branch where it still is what belay pushed. A branch
+// squash takes the turn and merges a pull request into one commit.
+func (r *Reconciler) squash(ctx context.Context, j *job, number int, head, title, message string) (string, error) {
+	got, err := r.takeTurn(ctx, j)
+	if err != nil {
+		return "", err
+	}
+	if !got {
+		return "", &later{at: r.opts.Now().Add(5 * time.Second), why: "another upgrade merges first"}
+	}
+	_, message, _ = strings.Cut(message, "\n\n")
+	sha, err := j.repo.MergePull(ctx, number, github.Merge{Head: head, Title: fmt.Sprintf("%s (#%d)", title, number), Message: message})
+	if err == nil {
+		return sha, nil
+	}
+	if release := r.handOver(ctx, j); release != nil {
+		return "", release
+	}
+	if errors.Is(err, github.ErrStale) || errors.Is(err, github.ErrNotMergeable) {
+		return "", &later{at: r.opts.Now().Add(10 * time.Second), why: err.Error()}
+	}
+	return "", err
+}
+
+// dropBranch deletes a branch where it still is what belay pushed. A branch
 // that stays is no reason to stop.
-func (r *Reconciler) dropBranch(ctx context.Context, j *job) error {
+func (r *Reconciler) dropBranch(ctx context.Context, j *job, branch, head string) error {
 	m, err := r.mirrorOf(j)
 	if err != nil {
 		return err
 	}
-	if j.rec.Head == "" {
+	if head == "" {
 		return nil
 	}
-	if err := m.DeleteBranch(ctx, j.rec.Branch, j.rec.Head); err != nil {
-		r.opts.Log.Warn("the branch was not deleted", "repo", j.u.Repository, "branch", j.rec.Branch, "why", err)
+	if err := m.DeleteBranch(ctx, branch, head); err != nil {
+		r.opts.Log.Warn("the branch was not deleted", "repo", j.u.Repository, "branch", branch, "why", err)
 	}
 	return nil
 }
@@ -147,12 +176,17 @@ func (r *Reconciler) handOver(ctx context.Context, j *job) error {
 	if err := r.opts.Store.Release(ctx, turnKey(j.u.Repository), j.u.ID); err != nil {
 		return err
 	}
+	return r.wakeOthers(ctx, j)
+}
+
+// wakeOthers has the repository's waiting upgrades look again.
+func (r *Reconciler) wakeOthers(ctx context.Context, j *job) error {
 	open, err := r.opts.Store.OpenUpgrades(ctx, j.u.Repository)
 	if err != nil {
 		return err
 	}
 	for _, u := range open {
-		if u.ID != j.u.ID && u.State == string(lifecycle.Open) {
+		if s := lifecycle.State(u.State); u.ID != j.u.ID && (s == lifecycle.Open || s == lifecycle.Queued || s == lifecycle.Reverting) {
 			if err := r.opts.Wake(ctx, u.ID); err != nil {
 				return err
 			}
@@ -166,7 +200,8 @@ func (r *Reconciler) handOver(ctx context.Context, j *job) error {
 func (r *Reconciler) startBackup(ctx context.Context, j *job) error {
 	b, _ := j.policy.BackupFor(j.u.Service)
 	now := r.opts.Now()
-	j.rec.Backup = backup{Key: hash(j.u.ID, j.pull.Head, fmt.Sprint(len(j.rec.Updates)), now.UTC().Format("2006-01-02T15")), Config: b, Started: now, State: string(lifecycle.Running)}
+	try := j.rec.Backup.Try + 1
+	j.rec.Backup = backup{Key: hash(j.u.ID, j.pull.Head, fmt.Sprint(try)), Try: try, Config: b, Started: now, State: string(lifecycle.Running)}
 	return r.lookAtBackup(ctx, j)
 }
 
@@ -230,7 +265,14 @@ func (r *Reconciler) tell(ctx context.Context, j *job) error {
 			return err
 		}
 	}
-	return r.comment(ctx, j, report.Status(s))
+	text := report.Status(s)
+	if err := r.comment(ctx, j, j.u.Pull, j.pull, &j.rec.Comment, &j.rec.Said, text); err != nil {
+		return err
+	}
+	if u := &j.rec.Undo; u.Pull != 0 && u.Seen != 0 { // somebody spoke there
+		return r.comment(ctx, j, u.Pull, j.undo, &u.Comment, &u.Said, text)
+	}
+	return nil
 }
 
 // conclusion is what the check belay/verify ends with, "" while it goes on.
@@ -238,9 +280,9 @@ func conclusion(s lifecycle.State) string {
 	switch s {
 	case lifecycle.Verified:
 		return "success"
-	case lifecycle.Unverified, lifecycle.Obsolete:
+	case lifecycle.Unverified, lifecycle.NotDeployed, lifecycle.Obsolete:
 		return "neutral"
-	case lifecycle.Failed:
+	case lifecycle.Reverting, lifecycle.Restoring, lifecycle.Undoing, lifecycle.Rewatching, lifecycle.Critical, lifecycle.Reverted, lifecycle.Failed:
 		return "failure"
 	case lifecycle.Closed:
 		return "cancelled"
@@ -249,43 +291,44 @@ func conclusion(s lifecycle.State) string {
 	return ""
 }
 
-// comment keeps the one comment in which belay speaks. There is none as long
-// as there is nothing to say that the pull request does not show.
-func (r *Reconciler) comment(ctx context.Context, j *job, text string) error {
+// comment keeps the one comment in which belay speaks on a pull request. There
+// is none as long as there is nothing to say that the pull request does not
+// show. known and said are the comment and a hash of its text.
+func (r *Reconciler) comment(ctx context.Context, j *job, number int, pull *github.Pull, known *int64, said *string, text string) error {
 	sum := hash(text)
-	if text == "" || j.rec.Said == sum {
+	if text == "" || *said == sum {
 		return nil
 	}
-	if j.rec.Comment == 0 && j.pull != nil { // an earlier life may have written it
+	if *known == 0 && pull != nil { // an earlier life may have written it
 		slug, err := r.opts.GitHub.Slug(ctx)
 		if err != nil {
 			return err
 		}
-		for _, c := range j.pull.Comments {
+		for _, c := range pull.Comments {
 			if c.Login == slug && report.IsStatus(c.Body) {
-				j.rec.Comment = c.ID
+				*known = c.ID
 			}
 		}
 	}
-	if j.rec.Comment != 0 {
-		err := j.repo.EditComment(ctx, j.rec.Comment, text)
+	if *known != 0 {
+		err := j.repo.EditComment(ctx, *known, text)
 		if !errors.Is(err, github.ErrNotFound) {
-			j.rec.Said = sum
+			*said = sum
 			return err
 		}
 	}
-	id, err := j.repo.Comment(ctx, j.u.Pull, text)
+	id, err := j.repo.Comment(ctx, number, text)
 	if err != nil {
 		return err
 	}
-	j.rec.Comment, j.rec.Said = id, sum
+	*known, *said = id, sum
 	return nil
 }
 
 func (j *job) status() report.StatusView {
 	s := report.StatusView{Service: j.u.Service, From: j.u.From, To: j.u.To, State: lifecycle.State(j.u.State), Waits: j.rec.Waits, Risk: string(j.rec.Risk),
 		MergeSHA: j.rec.Merge.SHA, MergedBy: j.rec.Merge.By, Unbacked: j.rec.Merge.Unbacked, Updates: j.rec.Updates, Health: j.rec.Health,
-		BackupDetail: j.rec.Backup.Detail, Gone: j.rec.Gone}
+		BackupDetail: j.rec.Backup.Detail, Gone: j.rec.Gone, Failure: j.rec.Failure.Why, Log: j.rec.Failure.Log, Undo: j.rec.Undo.Pull, Clashes: j.rec.Undo.Clashes}
 	if j.rec.Held != nil {
 		s.HeldBy, s.HeldFor = j.rec.Held.Login, j.rec.Held.Reason
 	}

@@ -15,20 +15,25 @@ import (
 // obey reads the comments that were written since the last look and does what
 // people ask for. Commands are part of what is observed, so a lost webhook
 // loses none.
-func (r *Reconciler) obey(ctx context.Context, j *job) error {
-	for _, c := range j.pull.Comments {
-		if c.ID <= j.rec.Seen {
+// pull is the upgrade's pull request or the revert's, nil when there is none;
+// seen is the last comment of it that was read.
+func (r *Reconciler) obey(ctx context.Context, j *job, pull *github.Pull, seen *int64) error {
+	if pull == nil {
+		return nil
+	}
+	for _, c := range pull.Comments {
+		if c.ID <= *seen {
 			continue
 		}
 		commands := command.Parse(c.Body)
 		if c.Bot || c.Edited || c.Login == "" || len(commands) == 0 {
-			j.rec.Seen = c.ID
+			*seen = c.ID
 			continue
 		}
-		if err := r.obeyComment(ctx, j, c, commands); err != nil {
+		if err := r.obeyComment(ctx, j, pull, c, commands); err != nil {
 			return err
 		}
-		j.rec.Seen = c.ID
+		*seen = c.ID
 		if err := r.save(ctx, j); err != nil {
 			return err
 		}
@@ -36,7 +41,7 @@ func (r *Reconciler) obey(ctx context.Context, j *job) error {
 	return nil
 }
 
-func (r *Reconciler) obeyComment(ctx context.Context, j *job, c github.Comment, commands []command.Command) error {
+func (r *Reconciler) obeyComment(ctx context.Context, j *job, pull *github.Pull, c github.Comment, commands []command.Command) error {
 	if err := j.repo.React(ctx, c.ID, "eyes"); err != nil {
 		return err
 	}
@@ -58,7 +63,7 @@ func (r *Reconciler) obeyComment(ctx context.Context, j *job, c github.Comment, 
 		}
 	} else {
 		for _, cmd := range commands {
-			text, ok, err := r.command(ctx, j, c, cmd)
+			text, ok, err := r.command(ctx, j, &said{Login: c.Login, Reason: cmd.Args, Head: pull.Head, At: c.At}, cmd)
 			if err != nil {
 				return err
 			}
@@ -78,7 +83,7 @@ func (r *Reconciler) obeyComment(ctx context.Context, j *job, c github.Comment, 
 
 // command carries out one command and returns the answer, and whether it could
 // be done.
-func (r *Reconciler) command(ctx context.Context, j *job, c github.Comment, cmd command.Command) (string, bool, error) {
+func (r *Reconciler) command(ctx context.Context, j *job, by *said, cmd command.Command) (string, bool, error) {
 	if cmd.Verb == "" {
 		if cmd.Nearest != "" {
 			return fmt.Sprintf("there is no such command; did you mean `/upgrade %s`?", cmd.Nearest), false, nil
@@ -89,9 +94,12 @@ func (r *Reconciler) command(ctx context.Context, j *job, c github.Comment, cmd 
 		return cmd.Problem, false, nil
 	}
 	if j.u.Final {
-		return r.commandAfter(ctx, j, cmd)
+		return r.commandAfter(ctx, j, by, cmd)
 	}
-	by := &said{Login: c.Login, Reason: cmd.Args, Head: j.pull.Head, At: c.At}
+	if lifecycle.State(j.u.State).Merged() {
+		text, ok := r.commandMerged(j, by, cmd)
+		return text, ok, nil
+	}
 	switch cmd.Verb {
 	case command.Help:
 		return report.Help(), true, nil
@@ -99,7 +107,7 @@ func (r *Reconciler) command(ctx context.Context, j *job, c github.Comment, cmd 
 		return j.status().Headline(), true, nil
 	case command.Approve:
 		j.rec.Approved = by
-		return "approved " + short(j.pull.Head), true, nil
+		return "approved " + short(by.Head), true, nil
 	case command.Hold:
 		j.rec.Held = by
 		return "held until `/upgrade resume`", true, nil
@@ -125,7 +133,7 @@ func (r *Reconciler) command(ctx context.Context, j *job, c github.Comment, cmd 
 		if cmd.Args == "major" || cmd.Args == "minor" {
 			target = cmd.Args
 		}
-		if err := r.opts.Store.AddBlock(ctx, store.Block{Repository: j.u.Repository, Service: j.u.Service, Image: j.u.Lane, Target: target, Why: "/upgrade ignore by " + c.Login, At: r.opts.Now()}); err != nil {
+		if err := r.opts.Store.AddBlock(ctx, store.Block{Repository: j.u.Repository, Service: j.u.Service, Image: j.u.Lane, Target: target, Why: "/upgrade ignore by " + by.Login, At: r.opts.Now()}); err != nil {
 			return "", false, err
 		}
 		if err := j.repo.ClosePull(ctx, j.u.Pull); err != nil {
@@ -137,34 +145,10 @@ func (r *Reconciler) command(ctx context.Context, j *job, c github.Comment, cmd 
 		return "the backup runs by itself right before the merge; taking one at another time needs access to the cluster, which this version of belay does not have", false, nil
 	case command.Step:
 		return "this pull request goes straight to its version; stepping through the ladder is not there yet", false, nil
-	case command.Rollback, command.Restore:
+	case command.Rollback, command.Restore, command.Fix:
 		return "nothing is merged yet that could be undone: close the pull request instead", false, nil
 	}
 	return "", false, fmt.Errorf("no effect is known for %q", cmd.Verb)
-}
-
-// commandAfter answers commands on an upgrade that is over.
-func (r *Reconciler) commandAfter(ctx context.Context, j *job, cmd command.Command) (string, bool, error) {
-	switch cmd.Verb {
-	case command.Help:
-		return report.Help(), true, nil
-	case command.Status:
-		return j.status().Headline(), true, nil
-	case command.Retry:
-		if s := lifecycle.State(j.u.State); s != lifecycle.Failed && s != lifecycle.Closed {
-			return "there is nothing to try again: the upgrade is " + j.u.State, false, nil
-		}
-		if err := r.opts.Store.RemoveBlock(ctx, j.u.Repository, j.u.Service, j.u.To); err != nil {
-			return "", false, err
-		}
-		d, err := j.rec.Target.dispatch()
-		if err != nil {
-			return "", false, err
-		}
-		return "tried again in a new pull request", true, r.create(ctx, j.u.Repository, j.u.Service, j.u.Lane, j.u.From, j.u.To, targetOf(d, j.rec.Target.Dispatch), record{Security: j.rec.Security})
-	default:
-		return "this upgrade is over: it is " + j.u.State, false, nil
-	}
 }
 
 func short(sha string) string {

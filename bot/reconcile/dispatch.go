@@ -113,7 +113,7 @@ func (r *Reconciler) join(ctx context.Context, name string, u plan.Upgrade, t ta
 		return o, err
 	}
 	for _, old := range open {
-		if old.Service != u.Service || old.Lane != lane(u) || old.State == string(lifecycle.Applying) || old.State == string(lifecycle.Watching) {
+		if old.Service != u.Service || old.Lane != lane(u) || lifecycle.State(old.State).Merged() {
 			continue
 		}
 		o.Upgrade = old.ID

@@ -276,7 +276,9 @@ func TestOneMergeAtATime(t *testing.T) {
 	w.waits("web", lifecycle.Unverified, "")
 	w.waits("blog", lifecycle.Applying, "")
 	w.repo.SetStatus(w.pull("blog").MergeSHA, "deploy", "failure")
-	w.waits("blog", lifecycle.Failed, "")
+	w.waits("blog", lifecycle.Undoing, "")
+	w.repo.SetStatus(w.revert("blog").MergeSHA, "deploy", "success")
+	w.waits("blog", lifecycle.Reverted, "")
 	blocks, err := w.life.store.Blocks(context.Background(), "acme/home-ops", "blog")
 	if err != nil || len(blocks) != 1 || blocks[0].Target != "3.0.1" {
 		t.Errorf("blocks %+v, %v", blocks, err)

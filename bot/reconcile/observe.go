@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/bot/report"
 	"github.com/belaybot/belay/rules/lifecycle"
+	"github.com/belaybot/belay/rules/plan"
 	"github.com/belaybot/belay/rules/policy"
 	"github.com/belaybot/belay/rules/risk"
 )
@@ -19,7 +19,7 @@ import (
 // an error is still good for deciding to wait.
 func (r *Reconciler) observe(ctx context.Context, j *job) (lifecycle.Observed, error) {
 	o := lifecycle.Observed{Now: r.opts.Now(), State: lifecycle.State(j.u.State), Since: j.rec.Entered, Risk: j.rec.Risk, Automerge: j.rec.Automerge,
-		Pull: lifecycle.Pull{State: lifecycle.PullNone}, Backup: lifecycle.None, Apply: lifecycle.Running, Health: lifecycle.Unseen}
+		Pull: lifecycle.Pull{State: lifecycle.PullNone}, Backup: lifecycle.None, Restore: lifecycle.None, Apply: lifecycle.Running, Health: lifecycle.Running}
 	repo, err := r.opts.GitHub.Repository(ctx, j.u.Repository)
 	if err != nil {
 		return o, err
@@ -28,15 +28,19 @@ func (r *Reconciler) observe(ctx context.Context, j *job) (lifecycle.Observed, e
 	if err := r.readPull(ctx, j); err != nil {
 		return o, err
 	}
+	if err := r.readUndo(ctx, j); err != nil {
+		return o, err
+	}
 	v, err := r.viewOf(ctx, j)
 	if err != nil {
 		return o, err
 	}
 	j.policy = v.policy
-	if j.pull != nil {
-		if err := r.obey(ctx, j); err != nil {
-			return o, err
-		}
+	if err := r.obey(ctx, j, j.pull, &j.rec.Seen); err != nil {
+		return o, err
+	}
+	if err := r.obey(ctx, j, j.undo, &j.rec.Undo.Seen); err != nil {
+		return o, err
 	}
 	if err := r.observeBase(ctx, j, v); err != nil {
 		return o, err
@@ -44,6 +48,9 @@ func (r *Reconciler) observe(ctx context.Context, j *job) (lifecycle.Observed, e
 	o.There, o.Newer, o.Held, o.Retry, o.Redo = j.rec.Gone != "" && j.rec.Newer == nil, j.rec.Newer != nil, j.rec.Held != nil, j.rec.Retry, j.rec.Redo
 	o.Automerge = j.rec.Automerge && risk.MayAutomerge(j.rec.Risk, v.policy.Risk.Automerge)
 	if err := observeSchedule(v.policy, &o); err != nil {
+		return o, err
+	}
+	if err := r.observeOthers(ctx, j, &o); err != nil {
 		return o, err
 	}
 	switch o.State {
@@ -55,13 +62,38 @@ func (r *Reconciler) observe(ctx context.Context, j *job) (lifecycle.Observed, e
 		if err := r.observePull(ctx, j, &o); err != nil {
 			return o, err
 		}
-	case lifecycle.Applying, lifecycle.Watching:
-		if err := r.observeAfter(ctx, j, &o); err != nil {
+	case lifecycle.Applying, lifecycle.Undoing:
+		if err := r.observeApply(ctx, j, &o); err != nil {
+			return o, err
+		}
+	case lifecycle.Watching, lifecycle.Rewatching:
+		if err := r.observeHealth(ctx, j, v, &o); err != nil {
 			return o, err
 		}
 	}
 	o.Approved = j.rec.Approved != nil && j.pull != nil && j.rec.Approved.Head == j.pull.Head
+	if o.State.Merged() || j.u.Final {
+		return o, r.observeUndo(ctx, j, v, &o)
+	}
 	return o, nil
+}
+
+// observeOthers says whether another upgrade of the service is in the way.
+func (r *Reconciler) observeOthers(ctx context.Context, j *job, o *lifecycle.Observed) error {
+	if o.State.Merged() || o.State.Final() {
+		return nil
+	}
+	open, err := r.opts.Store.OpenUpgrades(ctx, j.u.Repository)
+	if err != nil {
+		return err
+	}
+	for _, u := range open {
+		if s := lifecycle.State(u.State); u.ID != j.u.ID && u.Service == j.u.Service && s.Merged() {
+			o.Busy = true
+			o.Locked = o.Locked || s == lifecycle.Critical
+		}
+	}
+	return nil
 }
 
 // readPull reads the pull request, or finds the one that an earlier life opened.
@@ -156,53 +188,63 @@ func observeSchedule(p policy.Policy, o *lifecycle.Observed) error {
 	if o.Merging, err = window(p.Schedule.Merge); err != nil {
 		return fmt.Errorf("schedule.merge: %w", err)
 	}
-	o.BackupTimeout, o.ApplyTimeout = 5*time.Minute, p.Apply.Timeout
-	switch o.Risk {
-	case risk.Safe:
-		o.WatchWindow = p.Verify.Safe
-	case risk.Caution:
-		o.WatchWindow = p.Verify.Caution
-	default:
-		o.WatchWindow = p.Verify.Unknown
-	}
+	o.BackupTimeout, o.RestoreTimeout, o.ApplyTimeout = 5*time.Minute, 15*time.Minute, p.Apply.Timeout
+	o.WatchLongest = 2*plan.Window(p, o.Risk) + time.Hour
 	return nil
+}
+
+// published is what belay knows of a pull request that it wrote.
+type published struct {
+	head   string // the commit that belay pushed last
+	pushed time.Time
+	marker string
+	redo   bool
 }
 
 // observePull sums up what the pull request says about the merge.
 func (r *Reconciler) observePull(ctx context.Context, j *job, o *lifecycle.Observed) error {
-	p := j.pull
-	if p == nil {
+	if j.pull == nil {
 		return nil
 	}
-	slug, err := r.opts.GitHub.Slug(ctx)
-	if err != nil {
+	var err error
+	if o.Pull, err = r.lookAt(ctx, j, j.pull, published{head: j.rec.Head, pushed: j.rec.Pushed, marker: j.rec.Marker, redo: j.rec.Redo}); err != nil {
 		return err
 	}
-	o.Pull = lifecycle.Pull{State: pullState(p.State), Draft: p.Draft, Mergeable: mergeable(p.Mergeable), Foreign: p.Head != j.rec.Head && foreign(p, slug), ByPerson: p.MergedBy != "" && p.MergedBy != slug}
 	if o.Pull.State != lifecycle.PullOpen {
 		return nil
 	}
-	// The head is belay's and yet not the recorded one: an earlier life pushed and was killed.
-	o.Pull.Stale = j.rec.Redo || p.Head != j.rec.Head && !o.Pull.Foreign
-	if m, err := report.ParseMarker(p.Body); err != nil || m.String() != j.rec.Marker {
+	if m, err := report.ParseMarker(j.pull.Body); err != nil || m.String() != j.rec.Marker {
 		o.Redo = true // somebody changed the marker: it is written again
-	}
-	required, err := r.required(ctx, j)
-	if err != nil {
-		return err
-	}
-	var reported []lifecycle.Reported
-	for _, c := range p.Checks {
-		reported = append(reported, lifecycle.Reported{Name: c.Name, State: progress(c.State), Own: strings.HasPrefix(c.Name, "belay/") && c.App == slug})
-	}
-	o.Pull.Checks = lifecycle.Checks(required, reported, o.Now.Sub(j.rec.Pushed))
-	if o.Pull.Review, err = r.review(ctx, j, slug); err != nil {
-		return err
 	}
 	if o.Turn, err = r.myTurn(ctx, j); err != nil {
 		return err
 	}
 	return r.observeBackup(ctx, j, o)
+}
+
+// lookAt sums up what a pull request says about its merge.
+func (r *Reconciler) lookAt(ctx context.Context, j *job, p *github.Pull, known published) (lifecycle.Pull, error) {
+	slug, err := r.opts.GitHub.Slug(ctx)
+	if err != nil {
+		return lifecycle.Pull{}, err
+	}
+	out := lifecycle.Pull{State: pullState(p.State), Draft: p.Draft, Mergeable: mergeable(p.Mergeable), Foreign: p.Head != known.head && foreign(p, slug), ByPerson: p.MergedBy != "" && p.MergedBy != slug}
+	if out.State != lifecycle.PullOpen {
+		return out, nil
+	}
+	// The head is belay's and yet not the recorded one: an earlier life pushed and was killed.
+	out.Stale = known.redo || p.Head != known.head && !out.Foreign
+	required, err := r.required(ctx, j, p.BaseName)
+	if err != nil {
+		return out, err
+	}
+	var reported []lifecycle.Reported
+	for _, c := range p.Checks {
+		reported = append(reported, lifecycle.Reported{Name: c.Name, State: progress(c.State), Own: strings.HasPrefix(c.Name, "belay/") && c.App == slug})
+	}
+	out.Checks = lifecycle.Checks(required, reported, r.opts.Now().Sub(known.pushed))
+	out.Review, err = r.review(ctx, j, p, slug)
+	return out, err
 }
 
 // foreign reports whether somebody else's commits are on the branch. It is asked
@@ -253,14 +295,14 @@ func progress(s github.CheckState) lifecycle.Progress {
 // rulesFor is how long a branch's rules and a person's permission are believed.
 const rulesFor = 5 * time.Minute
 
-func (r *Reconciler) required(ctx context.Context, j *job) ([]string, error) {
+func (r *Reconciler) required(ctx context.Context, j *job, base string) ([]string, error) {
 	j.home.mu.Lock()
 	known, asked := j.home.required, j.home.asked
 	j.home.mu.Unlock()
 	if !asked.IsZero() && r.opts.Now().Sub(asked) < rulesFor {
 		return slices.Clone(known), nil
 	}
-	list, err := j.repo.RequiredChecks(ctx, j.pull.BaseName)
+	list, err := j.repo.RequiredChecks(ctx, base)
 	if err != nil {
 		return nil, err
 	}
@@ -272,9 +314,9 @@ func (r *Reconciler) required(ctx context.Context, j *job) ([]string, error) {
 
 // review sums up the reviews. Whether somebody may write is asked of GitHub,
 // not taken from what the review says.
-func (r *Reconciler) review(ctx context.Context, j *job, slug string) (lifecycle.Review, error) {
+func (r *Reconciler) review(ctx context.Context, j *job, p *github.Pull, slug string) (lifecycle.Review, error) {
 	var opinions []lifecycle.Opinion
-	for _, v := range j.pull.Reviews {
+	for _, v := range p.Reviews {
 		if v.Login == "" || v.State == "COMMENTED" || v.State == "PENDING" {
 			continue
 		}
@@ -282,7 +324,7 @@ func (r *Reconciler) review(ctx context.Context, j *job, slug string) (lifecycle
 		if err != nil {
 			return "", err
 		}
-		opinions = append(opinions, lifecycle.Opinion{State: v.State, Login: v.Login, OfHead: v.Commit == j.pull.Head, MayWrite: may, Bot: v.Login == slug})
+		opinions = append(opinions, lifecycle.Opinion{State: v.State, Login: v.Login, OfHead: v.Commit == p.Head, MayWrite: may, Bot: v.Login == slug})
 	}
 	return lifecycle.Reviews(opinions), nil
 }
@@ -328,43 +370,6 @@ func (r *Reconciler) observeBackup(ctx context.Context, j *job, o *lifecycle.Obs
 	if o.Backup == lifecycle.Good && o.State == lifecycle.Open && !lifecycle.Fresh(o.Now, j.rec.Backup.Started, b.MaxAge) {
 		o.Backup = lifecycle.None
 	}
-	return nil
-}
-
-// observeAfter looks at what follows a merge.
-func (r *Reconciler) observeAfter(ctx context.Context, j *job, o *lifecycle.Observed) error {
-	o.Pull.State = lifecycle.PullMerged
-	if o.State == lifecycle.Applying {
-		if j.rec.Merge.SHA == "" && j.pull != nil {
-			j.rec.Merge.SHA = j.pull.MergeSHA
-		}
-		if len(j.policy.Apply.Checks) == 0 {
-			o.Apply = lifecycle.None
-			return nil
-		}
-		checks, err := j.repo.Checks(ctx, j.rec.Merge.SHA)
-		if errors.Is(err, github.ErrNotFound) {
-			return nil // not there yet, or no longer: the time-out decides
-		}
-		if err != nil {
-			return err
-		}
-		var reported []lifecycle.Reported
-		for _, c := range checks {
-			reported = append(reported, lifecycle.Reported{Name: c.Name, State: progress(c.State)})
-		}
-		o.Apply = lifecycle.Applied(j.policy.Apply.Checks, reported)
-		return nil
-	}
-	if r.opts.Health == nil {
-		return nil
-	}
-	state, detail, err := r.opts.Health.Look(ctx, j.u.Repository, j.u.Service, j.u.To, j.rec.Entered)
-	if err != nil {
-		r.opts.Log.Warn("health not seen", "upgrade", j.u.ID, "why", err)
-		return nil // an outage of the observer is no failure of the service
-	}
-	o.Health, j.rec.Health = state, detail
 	return nil
 }
 

@@ -268,10 +268,17 @@ func (r *Reconciler) checkRisk(ctx context.Context, j *job, u plan.Upgrade) erro
 		Title: strings.ToUpper(string(u.Risk.Level)), Summary: report.RiskCheck(u)})
 }
 
-// check writes a check run where it differs from what was written last.
+// check writes a check run of the upgrade's head where it differs from what was
+// written last.
 func (r *Reconciler) check(ctx context.Context, j *job, c github.CheckRun) error {
-	c.Key, c.URL, c.At = j.u.ID, j.repo.PullURL(j.u.Pull), r.opts.Now()
-	known := j.rec.Checks[c.Name]
+	return r.checkOn(ctx, j, j.u.Pull, c, c.Name)
+}
+
+// checkOn writes a check run of any pull request. key tells it from the others
+// of the upgrade.
+func (r *Reconciler) checkOn(ctx context.Context, j *job, pull int, c github.CheckRun, key string) error {
+	c.Key, c.URL, c.At = j.u.ID, j.repo.PullURL(pull), r.opts.Now()
+	known := j.rec.Checks[key]
 	sum := hash(c.Head, c.Conclusion, c.Title, c.Summary)
 	if known.Hash == sum {
 		return nil
@@ -287,9 +294,9 @@ func (r *Reconciler) check(ctx context.Context, j *job, c github.CheckRun) error
 	if j.rec.Checks == nil {
 		j.rec.Checks = map[string]memo{}
 	}
-	j.rec.Checks[c.Name] = memo{ID: id, Head: c.Head, Hash: sum}
+	j.rec.Checks[key] = memo{ID: id, Head: c.Head, Hash: sum}
 	return nil
 }
 
-// noBackup is what a plan without one says.
+// backupName names a backup as it is configured: "cronjob dbaas/backup".
 func backupName(b policy.Backup) string { return string(b.Kind) + " " + b.Target }

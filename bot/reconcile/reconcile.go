@@ -113,16 +113,16 @@ const maxSteps = 25
 // look again at the latest; zero when it is over. Errors that will pass carry
 // RetryAt where it is known.
 func (r *Reconciler) Reconcile(ctx context.Context, id string) (time.Time, error) {
-	var seen *github.Pull
+	var seen, undo *github.Pull
 	for range maxSteps {
 		j, err := r.load(ctx, id)
 		if err != nil {
 			return time.Time{}, err
 		}
-		j.pull = seen
+		j.pull, j.undo = seen, undo
 		until, again, touched, err := r.step(ctx, j)
-		if seen = j.pull; touched {
-			seen = nil // what was seen no longer holds
+		if seen, undo = j.pull, j.undo; touched {
+			seen, undo = nil, nil // what was seen no longer holds
 		}
 		var conflict *store.ConflictError
 		switch {
@@ -144,6 +144,7 @@ type job struct {
 	repo   *github.Repository
 	home   *home
 	pull   *github.Pull // nil: none was read
+	undo   *github.Pull // the revert's; nil: none was read
 	events []store.Event
 	policy policy.Policy
 }

@@ -115,6 +115,8 @@ type answer struct {
 
 type backup struct {
 	Key     string        `json:"key,omitempty"`
+	Try     int           `json:"try,omitempty"`  // grows with every new backup of the upgrade
+	Name    string        `json:"name,omitempty"` // of what was made in the cluster
 	Config  policy.Backup `json:"config,omitzero"`
 	Started time.Time     `json:"started,omitzero"`
 	State   string        `json:"state,omitempty"`

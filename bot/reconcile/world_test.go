@@ -296,26 +296,31 @@ func (w *world) waits(service string, state lifecycle.State, why string) store.U
 	return u
 }
 
-// pull is a service's newest pull request.
-func (w *world) pull(service string) sandbox.Pull {
-	var out sandbox.Pull
+// pull is a service's newest pull request that upgrades it.
+func (w *world) pull(service string) sandbox.Pull { return last(w.pullsOf(service, "")) }
+
+// revert is a service's newest pull request that undoes an upgrade.
+func (w *world) revert(service string) sandbox.Pull { return last(w.pullsOf(service, "revert-")) }
+
+// pulls counts a service's pull requests that upgrade it.
+func (w *world) pulls(service string) int { return len(w.pullsOf(service, "")) }
+
+func (w *world) pullsOf(service, prefix string) []sandbox.Pull {
+	var out []sandbox.Pull
 	for _, p := range w.repo.Pulls() {
-		if strings.HasPrefix(p.Branch, "belay/"+service+"/") {
-			out = p
+		version, ok := strings.CutPrefix(p.Branch, "belay/"+service+"/")
+		if ok && strings.HasPrefix(version, prefix) && (prefix != "" || !strings.HasPrefix(version, "revert-") && !strings.HasPrefix(version, "fix-")) {
+			out = append(out, p)
 		}
 	}
 	return out
 }
 
-// pulls counts a service's pull requests.
-func (w *world) pulls(service string) int {
-	n := 0
-	for _, p := range w.repo.Pulls() {
-		if strings.HasPrefix(p.Branch, "belay/"+service+"/") {
-			n++
-		}
+func last(list []sandbox.Pull) sandbox.Pull {
+	if len(list) == 0 {
+		return sandbox.Pull{}
 	}
-	return n
+	return list[len(list)-1]
 }
 
 func (w *world) image(service string) string {

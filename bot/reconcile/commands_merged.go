@@ -1,0 +1,117 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/belaybot/belay/bot/report"
+	"github.com/belaybot/belay/rules/command"
+	"github.com/belaybot/belay/rules/lifecycle"
+)
+
+// commandMerged carries out a command on an upgrade that was merged and is not
+// over: it is applied, watched or undone.
+func (r *Reconciler) commandMerged(j *job, by *said, cmd command.Command) (string, bool) {
+	u, state := &j.rec.Undo, lifecycle.State(j.u.State)
+	switch cmd.Verb {
+	case command.Help:
+		return report.Help(), true
+	case command.Status:
+		return j.status().Headline(), true
+	case command.Approve:
+		if state != lifecycle.Reverting || j.undo == nil {
+			return "there is nothing to approve: it is merged already", false
+		}
+		by.Head = j.undo.Head
+		u.Approved = by
+		return fmt.Sprintf("approved %s of #%d", short(by.Head), u.Pull), true
+	case command.Hold:
+		j.rec.Held = by
+		return "held until `/upgrade resume`: a revert is not merged meanwhile, and the watch goes on", true
+	case command.Resume:
+		switch {
+		case j.rec.Held != nil:
+			j.rec.Held = nil
+			return "goes on", true
+		case state == lifecycle.Critical || len(u.Clashes) > 0:
+			u.Resume = true
+			return "taken over; belay upgrades the service again when there is a newer version", true
+		}
+		return "nothing was held", true
+	case command.Rollback:
+		if state != lifecycle.Applying && state != lifecycle.Watching {
+			return "it is being undone already", true
+		}
+		u.Rollback = by
+		return "the revert is opened", true
+	case command.Restore:
+		return j.askRestore(by)
+	case command.Plan, command.Rebase:
+		if state != lifecycle.Reverting {
+			return "it is merged already", false
+		}
+		u.Redo = true
+		return "the revert is built again on today's default branch", true
+	case command.Fix, command.Retry, command.To, command.Ignore, command.Backup, command.Step:
+	}
+	return fmt.Sprintf("it is merged already and %s: `/upgrade rollback` undoes it", j.u.State), false
+}
+
+// askRestore has the data put back with the image.
+func (j *job) askRestore(by *said) (string, bool) {
+	b, ok := j.policy.BackupFor(j.u.Service)
+	switch {
+	case !ok || b.Restore == nil:
+		return "no restore is configured for " + j.u.Service + ": name one under `restore` of its backup, or put the data back by hand and then `/upgrade approve` the revert", false
+	case j.rec.Backup.State != string(lifecycle.Good):
+		return "no backup was taken before the merge that could be put back", false
+	case lifecycle.State(j.u.State) == lifecycle.Undoing || lifecycle.State(j.u.State) == lifecycle.Rewatching:
+		return "the revert is merged already: putting data back now would overwrite what the old version has written since", false
+	}
+	j.rec.Undo.Restore = by
+	if slices.Contains([]lifecycle.State{lifecycle.Reverting, lifecycle.Restoring}, lifecycle.State(j.u.State)) {
+		return "once the revert's checks are green the workload is stopped, the data put back, and the revert merged", true
+	}
+	j.rec.Undo.Rollback = by
+	return "the revert is opened; once its checks are green the workload is stopped, the data put back, and the revert merged", true
+}
+
+// commandAfter answers commands on an upgrade that is over.
+func (r *Reconciler) commandAfter(ctx context.Context, j *job, by *said, cmd command.Command) (string, bool, error) {
+	state := lifecycle.State(j.u.State)
+	merged := slices.Contains([]lifecycle.State{lifecycle.Verified, lifecycle.Unverified, lifecycle.NotDeployed, lifecycle.Failed}, state) && j.rec.Merge.SHA != ""
+	switch cmd.Verb {
+	case command.Help:
+		return report.Help(), true, nil
+	case command.Status:
+		return j.status().Headline(), true, nil
+	case command.Rollback:
+		if !merged {
+			return "there is nothing to undo: the upgrade is " + j.u.State, false, nil
+		}
+		j.rec.Undo = undo{Rollback: by}
+		return "the revert is opened", true, nil
+	case command.Restore:
+		if !merged {
+			return "there is nothing to undo: the upgrade is " + j.u.State, false, nil
+		}
+		j.rec.Undo = undo{}
+		text, ok := j.askRestore(by)
+		return text, ok, nil
+	case command.Retry:
+		if state != lifecycle.Failed && state != lifecycle.Closed && state != lifecycle.Reverted {
+			return "there is nothing to try again: the upgrade is " + j.u.State, false, nil
+		}
+		if err := r.opts.Store.RemoveBlock(ctx, j.u.Repository, j.u.Service, j.u.To); err != nil {
+			return "", false, err
+		}
+		d, err := j.rec.Target.dispatch()
+		if err != nil {
+			return "", false, err
+		}
+		return "tried again in a new pull request", true, r.create(ctx, j.u.Repository, j.u.Service, j.u.Lane, j.u.From, j.u.To, targetOf(d, j.rec.Target.Dispatch), record{Security: j.rec.Security})
+	default:
+		return "this upgrade is over: it is " + j.u.State, false, nil
+	}
+}
