@@ -35,6 +35,7 @@ type Options struct {
 	Workers   int           // at once; 0: 4
 	Poll      time.Duration // how often the queue is looked at; 0: 100 ms
 	Log       *slog.Logger
+	Backoff   func(failed int) time.Duration // how long a job waits that failed so often, from 1; nil: half a second to ten minutes
 	Reconcile func(ctx context.Context, upgrade string) (wake time.Time, err error)
 	Dispatch  func(ctx context.Context, id string) error
 	Notify    func(ctx context.Context, upgrade string) error // nil: nobody is told
@@ -102,6 +103,9 @@ func New(ctx context.Context, opts Options) (*Engine, error) {
 	}
 	if opts.Poll == 0 {
 		opts.Poll = 100 * time.Millisecond
+	}
+	if opts.Backoff == nil {
+		opts.Backoff = pause
 	}
 	if opts.Log == nil {
 		opts.Log = slog.Default()
@@ -182,8 +186,33 @@ func (e *Engine) Wake(ctx context.Context, upgrade string) error {
 
 // WakeAt has an upgrade looked at again at a moment.
 func (e *Engine) WakeAt(ctx context.Context, upgrade string, at time.Time) error {
-	return e.insert(ctx, reconcileArgs{upgrade}, &river.InsertOpts{ScheduledAt: at})
+	opts := &river.InsertOpts{ScheduledAt: at}
+	if time.Until(at) > schedulerEvery {
+		return e.insert(ctx, reconcileArgs{upgrade}, opts)
+	}
+	// River looks for jobs that have become due every few seconds, and only in
+	// the process that leads. As with its own short snoozes, a job that is due
+	// sooner is made available at once: its time is looked at there, too.
+	tx, err := e.opts.Store.DB().BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("queue: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	res, err := e.client.InsertTx(ctx, tx, reconcileArgs{upgrade}, opts)
+	if err != nil {
+		return fmt.Errorf("queue: %w", err)
+	}
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("UPDATE river_job SET state = 'available' WHERE id = %d", res.Job.ID)); err != nil {
+		return fmt.Errorf("queue: %w", err)
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("queue: %w", err)
+	}
+	return nil
 }
+
+// schedulerEvery is how often River looks for jobs that have become due.
+const schedulerEvery = 5 * time.Second
 
 // DispatchTx has a dispatch planned, if the transaction is committed.
 func (e *Engine) DispatchTx(ctx context.Context, tx *sql.Tx, id string) error {
@@ -240,8 +269,8 @@ type reconciler struct {
 }
 
 // NextRetry says when a failed look is repeated.
-func (*reconciler) NextRetry(job *river.Job[reconcileArgs]) time.Time {
-	return time.Now().Add(pause(job.Attempt))
+func (w *reconciler) NextRetry(job *river.Job[reconcileArgs]) time.Time {
+	return time.Now().Add(w.e.opts.Backoff(job.Attempt))
 }
 
 // Work looks at an upgrade, unless somebody has looked since the job was made.
@@ -267,6 +296,13 @@ func (w *reconciler) Work(ctx context.Context, job *river.Job[reconcileArgs]) er
 		defer func() { _ = w.e.opts.Store.Release(context.WithoutCancel(ctx), "look "+id, owner) }()
 	}
 	wake, err := w.e.opts.Reconcile(ctx, id)
+	var retry ErrRetry
+	if errors.As(err, &retry) {
+		// A job of its own rather than a snooze: this one is older than the look
+		// that failed, and would count as answered by it.
+		w.e.opts.Log.Info("waits", "job", "reconcile", "id", id, "until", retry.RetryAt(), "why", err)
+		wake, err = retry.RetryAt(), nil
+	}
 	if err == nil && !wake.IsZero() {
 		err = w.e.WakeAt(ctx, id, wake)
 	}
@@ -313,8 +349,8 @@ type dispatcher struct {
 }
 
 // NextRetry says when a failed plan is repeated.
-func (*dispatcher) NextRetry(job *river.Job[dispatchArgs]) time.Time {
-	return time.Now().Add(pause(job.Attempt))
+func (w *dispatcher) NextRetry(job *river.Job[dispatchArgs]) time.Time {
+	return time.Now().Add(w.e.opts.Backoff(job.Attempt))
 }
 
 // Work plans a dispatch.
@@ -328,8 +364,8 @@ type notifier struct {
 }
 
 // NextRetry says when a message that could not be sent is sent again.
-func (*notifier) NextRetry(job *river.Job[notifyArgs]) time.Time {
-	return time.Now().Add(pause(job.Attempt))
+func (w *notifier) NextRetry(job *river.Job[notifyArgs]) time.Time {
+	return time.Now().Add(w.e.opts.Backoff(job.Attempt))
 }
 
 // Work tells people.
