@@ -64,7 +64,7 @@ func TestKillNine(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 1))
 	files := map[string]string{}
 	var config strings.Builder
-	config.WriteString("apply: { checks: [deploy], timeout: 15m }\nverify: { safe: 1s, caution: 1s, unknown: 1s }\ndispatch: { limit: { upgrades: 50, window: 6h } }\ndatabases:\n")
+	config.WriteString("apply: { checks: [deploy], timeout: 15m }\nverify: { safe: 10ms, caution: 10ms, unknown: 10ms }\ndispatch: { limit: { upgrades: 50, window: 6h } }\ndatabases:\n")
 	for i := range dispatches {
 		files[fmt.Sprintf("stacks/s%02d/main.tf", i)] = stack(fmt.Sprintf("acme/s%02d:1.0.0", i))
 		if i%2 == 0 {

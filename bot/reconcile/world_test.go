@@ -123,7 +123,7 @@ const config = `
 databases:
   data: { backup: { cronjob: dbaas/backup } }
 apply: { checks: [deploy], timeout: 15m }
-verify: { safe: 1s, caution: 1s, unknown: 1s }
+verify: { safe: 10ms, caution: 10ms, unknown: 10ms }
 dispatch: { limit: { upgrades: 50, window: 6h } }
 `
 
@@ -189,7 +189,7 @@ func begin(ctx context.Context, with living) (*life, error) {
 	l.rec = reconcile.New(reconcile.Options{Store: st, GitHub: l.app, Mirrors: filepath.Join(with.dir, "mirrors"), Backups: with.backups, Log: log,
 		Upstream: func(policy.Policy) (planner.Upstream, error) { return with.up, nil },
 		Wake:     func(ctx context.Context, id string) error { return l.engine.Wake(ctx, id) }})
-	if l.engine, err = engine.New(ctx, engine.Options{Store: st, Log: log, Poll: 10 * time.Millisecond, Reconcile: l.rec.Reconcile, Dispatch: l.rec.Dispatch}); err != nil {
+	if l.engine, err = engine.New(ctx, engine.Options{Store: st, Log: log, Poll: 50 * time.Millisecond, Backoff: func(int) time.Duration { return 20 * time.Millisecond }, Reconcile: l.rec.Reconcile, Dispatch: l.rec.Dispatch}); err != nil {
 		return nil, err
 	}
 	l.server = server.New(server.Options{Store: st, Queue: l.engine, DiunToken: func() string { return "token" }, WebhookSecret: func() string { return with.secret }, Forget: l.app.Forget, Log: log})
