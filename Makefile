@@ -4,7 +4,7 @@ TOOL     = $(GO) tool -modfile=hack/tools/go.mod
 PACKAGES = ./...
 FUZZTIME ?= 30s
 
-.PHONY: build demo test test-short check bench fuzz golden clean
+.PHONY: build demo setup test test-short check bench fuzz golden clean
 
 build: ## bin/belay
 	$(GO) build -trimpath -o bin/belay ./cmd/belay
@@ -12,10 +12,14 @@ build: ## bin/belay
 demo: ## plan three upgrades on the sample repository
 	$(GO) run ./cmd/belay demo
 
-test: ## everything, with the race detector
+setup: ## what tests need and Go does not bring along
+	@hack/setup
+
+test: setup ## everything, with the race detector
 	$(GO) test -race $(PACKAGES)
 
-test-short: ## the inner loop: without the race detector and the long property runs
+test-short: ## the inner loop: without the race detector, PostgreSQL and the long property runs
+	@echo "left out by -short: the race detector, PostgreSQL, long property runs"
 	$(GO) test -short $(PACKAGES)
 
 check: ## formatting, vet, linters, import direction, generated files
