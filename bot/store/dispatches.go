@@ -6,7 +6,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"errors"
-	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -53,12 +53,12 @@ func (s *Store) AddDispatch(ctx context.Context, d Dispatch, then func(ctx conte
 	if d.Received.IsZero() {
 		d.Received = s.now()
 	}
-	err = s.transact(ctx, func(tx *sql.Tx) error {
+	err = s.Transact(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, s.sql(`INSERT INTO dispatches (id, image, tag, digest, status, provider, hub_link, source, repository, received)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`),
 			d.ID, d.Image, d.Tag, d.Digest, d.Status, d.Provider, d.HubLink, d.Source, d.Repository, micro(d.Received))
 		if err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+			return s.trouble(err)
 		}
 		n, err := res.RowsAffected()
 		isNew = n == 1
@@ -87,7 +87,7 @@ func (s *Store) Dispatch(ctx context.Context, id string) (Dispatch, error) {
 		return d, ErrNotFound
 	}
 	if err != nil {
-		return d, fmt.Errorf("%s: %w", s.name, err)
+		return d, s.trouble(err)
 	}
 	list := []Dispatch{d}
 	err = s.outcomes(ctx, list)
@@ -107,7 +107,7 @@ func (s *Store) UnfinishedDispatches(ctx context.Context) ([]Dispatch, error) {
 func (s *Store) listDispatches(ctx context.Context, rest string, limit int) ([]Dispatch, error) {
 	rows, err := s.read.QueryContext(ctx, s.sql("SELECT "+dispatchColumns+" FROM dispatches "+rest), limit)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s.name, err)
+		return nil, s.trouble(err)
 	}
 	defer rows.Close()
 	var out []Dispatch
@@ -126,41 +126,58 @@ func (s *Store) listDispatches(ctx context.Context, rest string, limit int) ([]D
 
 // outcomes fills in what the dispatches led to.
 func (s *Store) outcomes(ctx context.Context, list []Dispatch) error {
+	at := make(map[string]*Dispatch, len(list))
 	for i := range list {
-		rows, err := s.read.QueryContext(ctx, s.sql("SELECT repository, service, upgrade, reason, path, line, at FROM outcomes WHERE dispatch = ? ORDER BY repository, position"), list[i].ID)
-		if err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+		at[list[i].ID] = &list[i]
+	}
+	for some := range slices.Chunk(list, 500) {
+		var ids []any
+		for _, d := range some {
+			ids = append(ids, d.ID)
 		}
-		for rows.Next() {
-			var o Outcome
-			var at int64
-			if err := rows.Scan(&o.Repository, &o.Service, &o.Upgrade, &o.Reason, &o.Path, &o.Line, &at); err != nil {
-				_ = rows.Close()
-				return err
-			}
-			o.At = moment(at)
-			list[i].Outcomes = append(list[i].Outcomes, o)
-		}
-		err = rows.Err()
-		_ = rows.Close()
-		if err != nil {
-			return err
+		if err := s.outcomesOf(ctx, ids, at); err != nil {
+			return s.trouble(err)
 		}
 	}
 	return nil
 }
 
+func (s *Store) outcomesOf(ctx context.Context, ids []any, at map[string]*Dispatch) error {
+	rows, err := s.read.QueryContext(ctx, s.sql("SELECT dispatch, repository, service, upgrade, reason, path, line, at FROM outcomes WHERE dispatch IN (?"+strings.Repeat(", ?", len(ids)-1)+") ORDER BY dispatch, repository, position"), ids...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		var o Outcome
+		var when int64
+		if err := rows.Scan(&id, &o.Repository, &o.Service, &o.Upgrade, &o.Reason, &o.Path, &o.Line, &when); err != nil {
+			return err
+		}
+		o.At = moment(when)
+		at[id].Outcomes = append(at[id].Outcomes, o)
+	}
+	return rows.Err()
+}
+
 // SetOutcomes records what a dispatch led to in one repository, in place of
 // what was recorded for it before.
 func (s *Store) SetOutcomes(ctx context.Context, id, repository string, outcomes []Outcome) error {
-	return s.transact(ctx, func(tx *sql.Tx) error {
+	return s.Transact(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, s.sql("DELETE FROM outcomes WHERE dispatch = ? AND repository = ?"), id, repository); err != nil {
 			return err
 		}
-		for i, o := range outcomes {
-			if _, err := tx.ExecContext(ctx, s.sql("INSERT INTO outcomes (dispatch, repository, position, service, upgrade, reason, path, line, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"),
-				id, repository, i, o.Service, o.Upgrade, o.Reason, o.Path, o.Line, micro(o.At)); err != nil {
-				return fmt.Errorf("%s: %w", s.name, err)
+		position := 0
+		for some := range slices.Chunk(outcomes, 500) {
+			var args []any
+			for _, o := range some {
+				args = append(args, id, repository, position, o.Service, o.Upgrade, o.Reason, o.Path, o.Line, micro(o.At))
+				position++
+			}
+			rows := strings.Repeat(", (?, ?, ?, ?, ?, ?, ?, ?, ?)", len(some))[2:]
+			if _, err := tx.ExecContext(ctx, s.sql("INSERT INTO outcomes (dispatch, repository, position, service, upgrade, reason, path, line, at) VALUES "+rows), args...); err != nil {
+				return err
 			}
 		}
 		return nil

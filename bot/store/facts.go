@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -36,7 +35,7 @@ func (s *Store) RemoveBlock(ctx context.Context, repository, service, target str
 func (s *Store) Blocks(ctx context.Context, repository, service string) ([]Block, error) {
 	rows, err := s.read.QueryContext(ctx, s.sql("SELECT repository, service, image, target, why, at FROM blocks WHERE repository = ? AND service = ? ORDER BY at"), repository, service)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s.name, err)
+		return nil, s.trouble(err)
 	}
 	defer rows.Close()
 	var out []Block
@@ -60,7 +59,7 @@ func (s *Store) Get(ctx context.Context, name string) (string, error) {
 		return "", ErrNotFound
 	}
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", s.name, err)
+		return "", s.trouble(err)
 	}
 	return value, nil
 }
@@ -81,14 +80,17 @@ func (s *Store) Remember(ctx context.Context, name string, until time.Time) (boo
 func (s *Store) Remembers(ctx context.Context, name string) (bool, error) {
 	var n int
 	if err := s.read.QueryRowContext(ctx, s.sql("SELECT COUNT(*) FROM remembered WHERE name = ?"), name).Scan(&n); err != nil {
-		return false, fmt.Errorf("%s: %w", s.name, err)
+		return false, s.trouble(err)
 	}
 	return n > 0, nil
 }
 
-// Prune forgets what was to be remembered until before a moment.
+// Prune forgets what was to be remembered, or was claimed, until before a moment.
 func (s *Store) Prune(ctx context.Context, before time.Time) error {
 	_, err := s.exec(ctx, "DELETE FROM remembered WHERE until < ?", micro(before))
+	if err == nil {
+		_, err = s.exec(ctx, "DELETE FROM claims WHERE until < ?", micro(before))
+	}
 	return err
 }
 
@@ -108,7 +110,7 @@ func (s *Store) Holder(ctx context.Context, name string) (string, error) {
 		return "", nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", s.name, err)
+		return "", s.trouble(err)
 	}
 	return owner, nil
 }

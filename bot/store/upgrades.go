@@ -5,7 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"strings"
 	"time"
 )
 
@@ -54,7 +54,8 @@ func scanUpgrade(row interface{ Scan(...any) error }) (Upgrade, error) {
 }
 
 // CreateUpgrade stores a new upgrade. A service has one unmerged upgrade per
-// lane at most: when there is one, it comes back with false.
+// lane at most: when there is one, it comes back with false, and so does an
+// older one of the same id.
 func (s *Store) CreateUpgrade(ctx context.Context, u Upgrade) (Upgrade, bool, error) {
 	now := s.now()
 	if u.Created.IsZero() {
@@ -65,11 +66,11 @@ func (s *Store) CreateUpgrade(ctx context.Context, u Upgrade) (Upgrade, bool, er
 		u.Data = []byte("{}")
 	}
 	created := false
-	err := s.transact(ctx, func(tx *sql.Tx) error {
+	err := s.Transact(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, s.sql("INSERT INTO upgrades ("+upgradeColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"),
 			u.ID, u.Repository, u.Service, u.Lane, u.State, u.From, u.To, u.Pull, flag(u.Final), micro(u.Wake), micro(u.Started), micro(u.Created), micro(u.Updated), u.Version, string(u.Data), u.Undo)
 		if err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+			return s.trouble(err)
 		}
 		n, err := res.RowsAffected()
 		if err != nil {
@@ -78,7 +79,12 @@ func (s *Store) CreateUpgrade(ctx context.Context, u Upgrade) (Upgrade, bool, er
 		if created = n == 1; created {
 			return nil
 		}
-		u, err = scanUpgrade(tx.QueryRowContext(ctx, s.sql("SELECT "+upgradeColumns+" FROM upgrades WHERE repository = ? AND service = ? AND lane = ? AND final = 0 AND "+unmerged), u.Repository, u.Service, u.Lane))
+		id := u.ID
+		u, err = scanUpgrade(tx.QueryRowContext(ctx, s.sql("SELECT "+upgradeColumns+" FROM upgrades WHERE id = ? OR repository = ? AND service = ? AND lane = ? AND final = 0 AND "+unmerged+" ORDER BY final, created DESC LIMIT 1"),
+			id, u.Repository, u.Service, u.Lane))
+		if errors.Is(err, sql.ErrNoRows) { // the other one was merged in between
+			return &ConflictError{ID: id}
+		}
 		return err
 	})
 	return u, created, err
@@ -90,7 +96,7 @@ func (s *Store) oneUpgrade(ctx context.Context, where string, args ...any) (Upgr
 		return u, ErrNotFound
 	}
 	if err != nil {
-		return u, fmt.Errorf("%s: %w", s.name, err)
+		return u, s.trouble(err)
 	}
 	return u, nil
 }
@@ -109,7 +115,10 @@ func (s *Store) UpgradeByPull(ctx context.Context, repository string, pull int) 
 // OpenUpgrades reads the upgrades that are not over, oldest first; of all
 // repositories when none is named.
 func (s *Store) OpenUpgrades(ctx context.Context, repository string) ([]Upgrade, error) {
-	return s.listUpgrades(ctx, "WHERE final = 0 AND (? = '' OR repository = ?) ORDER BY created, id", repository, repository)
+	if repository == "" {
+		return s.listUpgrades(ctx, "WHERE final = 0 ORDER BY created, id")
+	}
+	return s.listUpgrades(ctx, "WHERE final = 0 AND repository = ? ORDER BY created, id", repository)
 }
 
 // Filter narrows Upgrades. Its zero value takes all.
@@ -124,14 +133,30 @@ func (s *Store) Upgrades(ctx context.Context, f Filter) ([]Upgrade, error) {
 	if f.Limit <= 0 {
 		f.Limit = 100
 	}
-	return s.listUpgrades(ctx, "WHERE (? = '' OR repository = ?) AND (? = '' OR service = ?) AND (? = '' OR state = ?) AND (? = 0 OR updated < ?) ORDER BY updated DESC, id LIMIT ?",
-		f.Repository, f.Repository, f.Service, f.Service, f.State, f.State, micro(f.Before), micro(f.Before), f.Limit)
+	where, args := "WHERE 1 = 1", []any{}
+	narrow := func(condition string, value any) {
+		where += " AND " + condition
+		args = append(args, value)
+	}
+	if f.Repository != "" {
+		narrow("repository = ?", f.Repository)
+	}
+	if f.Service != "" {
+		narrow("service = ?", f.Service)
+	}
+	if f.State != "" {
+		narrow("state = ?", f.State)
+	}
+	if !f.Before.IsZero() {
+		narrow("updated < ?", micro(f.Before))
+	}
+	return s.listUpgrades(ctx, where+" ORDER BY updated DESC, id LIMIT ?", append(args, f.Limit)...)
 }
 
 func (s *Store) listUpgrades(ctx context.Context, rest string, args ...any) ([]Upgrade, error) {
 	rows, err := s.read.QueryContext(ctx, s.sql("SELECT "+upgradeColumns+" FROM upgrades "+rest), args...)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s.name, err)
+		return nil, s.trouble(err)
 	}
 	defer rows.Close()
 	var out []Upgrade
@@ -150,28 +175,41 @@ func (s *Store) listUpgrades(ctx context.Context, rest string, args ...any) ([]U
 func (s *Store) SaveUpgrade(ctx context.Context, u Upgrade, events ...Event) (Upgrade, error) {
 	old := u.Version
 	u.Version, u.Updated = old+1, s.now()
-	err := s.transact(ctx, func(tx *sql.Tx) error {
+	err := s.Transact(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, s.sql("UPDATE upgrades SET repository = ?, state = ?, from_version = ?, to_version = ?, pull = ?, final = ?, wake = ?, started = ?, updated = ?, version = ?, data = ?, undo = ? WHERE id = ? AND version = ?"),
 			u.Repository, u.State, u.From, u.To, u.Pull, flag(u.Final), micro(u.Wake), micro(u.Started), micro(u.Updated), u.Version, string(u.Data), u.Undo, u.ID, old)
 		if err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+			return s.trouble(err)
 		}
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return errors.Join(err, &ConflictError{ID: u.ID})
 		}
-		for _, e := range events {
-			data, err := json.Marshal(e.Data)
-			if err != nil {
-				return err
-			}
-			if _, err := tx.ExecContext(ctx, s.sql("INSERT INTO events (id, upgrade, at, who, what, why, data) VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM events), ?, ?, ?, ?, ?, ?)"),
-				u.ID, micro(e.At), e.Who, e.What, e.Why, string(data)); err != nil {
-				return fmt.Errorf("%s: %w", s.name, err)
-			}
-		}
-		return nil
+		return s.addEvents(ctx, tx, u.ID, events)
 	})
 	return u, err
+}
+
+// addEvents appends to the audit trail. On PostgreSQL, transactions that do so
+// follow one another: else a reader of AllEvents might see an event before an
+// earlier one, and never come back for that.
+func (s *Store) addEvents(ctx context.Context, tx *sql.Tx, upgrade string, events []Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	if err := s.lockTx(ctx, tx, eventLock); err != nil {
+		return err
+	}
+	var args []any
+	for _, e := range events {
+		data, err := json.Marshal(e.Data)
+		if err != nil {
+			return err
+		}
+		args = append(args, upgrade, micro(e.At), e.Who, e.What, e.Why, string(data))
+	}
+	rows := strings.Repeat(", (?, ?, ?, ?, ?, ?)", len(events))[2:]
+	_, err := tx.ExecContext(ctx, s.sql("INSERT INTO events (upgrade, at, who, what, why, data) VALUES "+rows), args...)
+	return err
 }
 
 // Events reads an upgrade's audit trail, oldest first.
@@ -187,7 +225,7 @@ func (s *Store) AllEvents(ctx context.Context, after int64, limit int) ([]Event,
 func (s *Store) listEvents(ctx context.Context, rest string, args ...any) ([]Event, error) {
 	rows, err := s.read.QueryContext(ctx, s.sql("SELECT id, upgrade, at, who, what, why, data FROM events "+rest), args...)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s.name, err)
+		return nil, s.trouble(err)
 	}
 	defer rows.Close()
 	var out []Event
@@ -214,17 +252,26 @@ func (s *Store) StartedSince(ctx context.Context, repository string, t time.Time
 	var first int64
 	err := s.read.QueryRowContext(ctx, s.sql("SELECT COUNT(*), COALESCE(MIN(started), 0) FROM upgrades WHERE repository = ? AND started >= ?"), repository, max(1, micro(t))).Scan(&n, &first)
 	if err != nil {
-		return 0, time.Time{}, fmt.Errorf("%s: %w", s.name, err)
+		return 0, time.Time{}, s.trouble(err)
 	}
 	return n, moment(first), nil
 }
 
 // Rename follows a repository that got another name.
 func (s *Store) Rename(ctx context.Context, from, to string) error {
-	return s.transact(ctx, func(tx *sql.Tx) error {
+	return s.Transact(ctx, func(tx *sql.Tx) error {
+		// What the new name says already stays: it is newer.
+		for _, statement := range []string{
+			"DELETE FROM blocks WHERE repository = ? AND EXISTS (SELECT 1 FROM blocks b WHERE b.repository = ? AND b.service = blocks.service AND b.image = blocks.image AND b.target = blocks.target)",
+			"DELETE FROM outcomes WHERE repository = ? AND dispatch IN (SELECT dispatch FROM outcomes o WHERE o.repository = ?)",
+		} {
+			if _, err := tx.ExecContext(ctx, s.sql(statement), from, to); err != nil {
+				return err
+			}
+		}
 		for _, table := range []string{"upgrades", "outcomes", "dispatches", "blocks"} {
 			if _, err := tx.ExecContext(ctx, s.sql("UPDATE "+table+" SET repository = ? WHERE repository = ?"), to, from); err != nil {
-				return fmt.Errorf("%s: %w", s.name, err)
+				return s.trouble(err)
 			}
 		}
 		_, err := tx.ExecContext(ctx, s.sql("UPDATE upgrades SET version = version + 1 WHERE repository = ?"), to)

@@ -12,6 +12,7 @@ CREATE TABLE dispatches (
   done        BIGINT NOT NULL DEFAULT 0
 );
 CREATE INDEX dispatches_received ON dispatches (received);
+CREATE INDEX dispatches_open ON dispatches (received) WHERE done = 0;
 
 CREATE TABLE outcomes (
   dispatch    TEXT NOT NULL REFERENCES dispatches (id) ON DELETE CASCADE,
@@ -44,12 +45,13 @@ CREATE TABLE upgrades (
   data        TEXT NOT NULL
 );
 CREATE UNIQUE INDEX upgrades_unmerged ON upgrades (repository, service, lane) WHERE final = 0 AND state NOT IN ('applying', 'watching');
+CREATE INDEX upgrades_open ON upgrades (repository, created) WHERE final = 0;
 CREATE INDEX upgrades_pull ON upgrades (repository, pull);
 CREATE INDEX upgrades_started ON upgrades (repository, started);
 CREATE INDEX upgrades_updated ON upgrades (updated);
 
 CREATE TABLE events (
-  id          BIGINT PRIMARY KEY,
+  id          SERIAL,
   upgrade     TEXT NOT NULL REFERENCES upgrades (id) ON DELETE CASCADE,
   at          BIGINT NOT NULL,
   who         TEXT NOT NULL,
@@ -78,9 +80,17 @@ CREATE TABLE remembered (
   name        TEXT PRIMARY KEY,
   until       BIGINT NOT NULL
 );
+CREATE INDEX remembered_until ON remembered (until);
 
 CREATE TABLE claims (
   name        TEXT PRIMARY KEY,
   owner       TEXT NOT NULL,
   until       BIGINT NOT NULL
+);
+
+-- How often an upgrade was to be looked at again: what grows during a look
+-- leads to another one.
+CREATE TABLE wakes (
+  upgrade     TEXT PRIMARY KEY,
+  asked       BIGINT NOT NULL
 );
