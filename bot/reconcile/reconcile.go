@@ -53,7 +53,7 @@ type Options struct {
 	Backups  Backups                                       // nil: none can be taken
 	Health   Health                                        // nil: nothing is seen
 	Wake     func(ctx context.Context, upgrade string) error
-	Notify   func(ctx context.Context, upgrade string) error // an event was recorded; nil: nobody is told
+	Notify   func(ctx context.Context, upgrade string) error // an event was recorded, or it waits for something else; nil: nobody is told
 	Now      func() time.Time
 	Log      *slog.Logger
 }
@@ -147,6 +147,7 @@ type job struct {
 	undo   *github.Pull // the revert's; nil: none was read
 	events []store.Event
 	policy policy.Policy
+	waited string // rec.Waits as it was read
 }
 
 func (r *Reconciler) load(ctx context.Context, id string) (*job, error) {
@@ -158,6 +159,7 @@ func (r *Reconciler) load(ctx context.Context, id string) (*job, error) {
 	if err := json.Unmarshal(u.Data, &j.rec); err != nil {
 		return nil, fmt.Errorf("upgrade %s: its record cannot be read: %w", id, err)
 	}
+	j.waited = j.rec.Waits
 	return j, nil
 }
 
@@ -244,8 +246,9 @@ func (r *Reconciler) save(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
-	told := len(j.events) > 0
-	j.u, j.events = u, nil
+	// What it waits for is no event, but the message about it shows it.
+	told := len(j.events) > 0 || j.rec.Waits != j.waited
+	j.u, j.events, j.waited = u, nil, j.rec.Waits
 	if told && r.opts.Notify != nil {
 		return r.opts.Notify(ctx, j.u.ID)
 	}

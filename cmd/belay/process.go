@@ -12,6 +12,7 @@ import (
 
 	"github.com/belaybot/belay/bot/engine"
 	"github.com/belaybot/belay/bot/github"
+	"github.com/belaybot/belay/bot/notify"
 	"github.com/belaybot/belay/bot/planner"
 	"github.com/belaybot/belay/bot/reconcile"
 	"github.com/belaybot/belay/bot/server"
@@ -29,6 +30,7 @@ type parts struct {
 	health          reconcile.Health
 	diunToken       func() string
 	webhookSecret   func() string
+	notify          notify.Options // State, Now and Log are filled in
 	workers         int
 	log             *slog.Logger
 }
@@ -70,7 +72,8 @@ func (out *process) wire(ctx context.Context, p parts) error {
 		return usage{err}
 	}
 	out.rec = reconcile.New(reconcile.Options{Store: out.store, GitHub: out.app, Upstream: p.upstream(out.app), Mirrors: filepath.Join(p.state, "mirrors"),
-		Backups: p.backups, Health: p.health, Log: p.log, Wake: func(ctx context.Context, id string) error { return out.engine.Wake(ctx, id) }})
+		Backups: p.backups, Health: p.health, Log: p.log, Wake: func(ctx context.Context, id string) error { return out.engine.Wake(ctx, id) },
+		Notify: func(ctx context.Context, id string) error { return out.engine.Notify(ctx, id) }})
 	replay := func(ctx context.Context) error {
 		n, err := out.server.Replay(ctx, out.app)
 		if n > 0 {
@@ -78,12 +81,15 @@ func (out *process) wire(ctx context.Context, p parts) error {
 		}
 		return err
 	}
-	out.engine, err = engine.New(ctx, engine.Options{Store: out.store, Workers: p.workers, Log: p.log, Reconcile: out.rec.Reconcile, Dispatch: out.rec.Dispatch,
+	work := engine.Options{Store: out.store, Workers: p.workers, Log: p.log, Reconcile: out.rec.Reconcile, Dispatch: out.rec.Dispatch,
 		Periodic: []engine.Periodic{
 			{Name: "deliveries", Every: 10 * time.Minute, Run: replay},
 			{Name: "prune", Every: 24 * time.Hour, Run: func(ctx context.Context) error { return out.store.Prune(ctx, time.Now()) }},
-		}})
-	if err != nil {
+		}}
+	if err := out.wireNotify(ctx, p, &work); err != nil {
+		return err
+	}
+	if out.engine, err = engine.New(ctx, work); err != nil {
 		return err
 	}
 	out.server = server.New(server.Options{Store: out.store, Queue: out.engine, DiunToken: p.diunToken, WebhookSecret: p.webhookSecret, Forget: out.app.Forget, Log: p.log})
@@ -95,6 +101,21 @@ func (out *process) wire(ctx context.Context, p parts) error {
 		_ = out.listener.Close()
 		return err
 	}
+	return nil
+}
+
+// wireNotify has people told, where a place for it is configured.
+func (out *process) wireNotify(ctx context.Context, p parts, work *engine.Options) error {
+	opts := p.notify
+	opts.State, opts.GitHub, opts.Shared, opts.Log = out.store, p.github.URL, out.store.Pool() != nil, p.log
+	n, err := notify.New(ctx, opts)
+	if err != nil || n == nil {
+		return err
+	}
+	work.Notify = n.Tell
+	work.Periodic = append(work.Periodic, engine.Periodic{Name: "tell", Every: 10 * time.Minute, Run: func(ctx context.Context) error {
+		return n.CatchUp(ctx, out.engine.Notify)
+	}})
 	return nil
 }
 

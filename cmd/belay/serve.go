@@ -146,6 +146,7 @@ func (a *asApp) token(ctx context.Context) string {
 
 func newServe() *cobra.Command {
 	var f appFlags
+	var tell notifyFlags
 	var listen string
 	var workers int
 	c := &cobra.Command{
@@ -160,7 +161,11 @@ which is read again when it is needed:
   BELAY_APP_ID, BELAY_APP_KEY     the App
   BELAY_WEBHOOK_SECRET            of its webhooks
   BELAY_DIUN_TOKEN                what DIUN sends as Authorization: Bearer TOKEN
-  BELAY_DATABASE                  postgres://…, in place of SQLite in --state`,
+  BELAY_DATABASE                  postgres://…, in place of SQLite in --state
+  BELAY_SLACK_TOKEN               a Slack bot's, for --slack-channel
+  BELAY_SLACK_WEBHOOK             address of a Slack incoming webhook, in place of a bot
+  BELAY_NOTIFY_WEBHOOK            address that gets every event as JSON
+  BELAY_NOTIFY_SECRET             signs them`,
 		Example: `  BELAY_APP_KEY_FILE=app.pem BELAY_WEBHOOK_SECRET_FILE=secret BELAY_DIUN_TOKEN_FILE=token \
     belay serve --app-id 1042 --state /var/lib/belay`,
 		Args: noArgs,
@@ -175,6 +180,9 @@ which is read again when it is needed:
 			if p.diunToken() == "" {
 				p.log.Warn("no BELAY_DIUN_TOKEN is set: dispatches are taken from repository_dispatch only")
 			}
+			if p.notify, err = tell.options(); err != nil {
+				return usage{err}
+			}
 			p.listen, p.workers = listen, workers
 			run, err := p.start(c.Context())
 			if err != nil {
@@ -187,6 +195,7 @@ which is read again when it is needed:
 		},
 	}
 	f.flags(c)
+	tell.flags(c)
 	c.Flags().StringVar(&listen, "listen", ":8080", "`address` to listen on")
 	c.Flags().IntVar(&workers, "workers", 4, "how many upgrades are looked at at once")
 	return c
