@@ -23,25 +23,38 @@ type delivery struct {
 	at      time.Time
 	status  int
 	install int64
+	again   bool // sent again by hand
 }
 
-// emit queues a webhook made of GitHub's example with the given values. name is
-// event and action. g.mu is held.
+func split(name string) (event, action string) {
+	event, action, _ = strings.Cut(name, " ")
+	return event, action
+}
+
+// emit queues a webhook about a repository, made of GitHub's example with the
+// given values. name is event and action. Nobody is told where the App is not
+// installed. g.mu is held.
 func (g *GitHub) emit(r *Repository, name string, values object) {
-	event, action, _ := strings.Cut(name, " ")
-	base, _ := g.contract.examples[name].(object)
-	payload := with(base, values)
-	var in *installation
-	if r != nil {
-		payload["repository"] = with(base["repository"].(object), object{"id": r.id, "name": r.name, "full_name": r.FullName(), "default_branch": defaultBranch,
-			"owner": object{"login": r.owner}})
-		in = g.installations[r.owner]
+	in := g.installations[r.owner]
+	if in == nil || r.hidden || r.public {
+		return
 	}
-	d := &delivery{id: g.id(), guid: guid(), event: event, action: action, at: g.opts.Now()}
-	if in != nil {
-		payload["installation"] = object{"id": in.id, "node_id": "MDIzOkludGVncmF0aW9uSW5zdGFsbGF0aW9uMQ=="}
-		d.install = in.id
+	base := g.contract.hookExample(name)
+	repository, _ := base["repository"].(object)
+	values = with(values, object{"repository": with(repository, object{"id": r.id, "name": r.name, "full_name": r.FullName(), "default_branch": defaultBranch,
+		"owner": object{"login": r.owner}, "updated_at": stamp(g.opts.Now())}),
+		"installation": object{"id": in.id, "node_id": "MDIzOkludGVncmF0aW9uSW5zdGFsbGF0aW9uMQ=="}})
+	g.emitFor(in, name, values)
+}
+
+// emitFor queues a webhook to an installation. g.mu is held.
+func (g *GitHub) emitFor(in *installation, name string, values object) {
+	event, action := split(name)
+	payload := with(g.contract.hookExample(name), values)
+	if _, ok := values["action"]; !ok && action != "" {
+		payload["action"] = action
 	}
+	d := &delivery{id: g.id(), guid: guid(), event: event, action: action, at: g.opts.Now(), install: in.id}
 	body, err := json.Marshal(complete(g.contract.hookSchema(name), payload))
 	if err != nil {
 		g.violation("webhook %s: %w", name, err)
@@ -170,7 +183,7 @@ func (g *GitHub) user(login string) object {
 }
 
 func (r *Repository) hookPull(p *pull) object {
-	base := r.g.contract.examples["pull_request opened"].(object)["pull_request"].(object)
+	base := r.g.contract.hookExample("pull_request opened")["pull_request"].(object)
 	out := object{"number": p.number, "title": p.title, "body": p.body, "state": p.state, "draft": p.draft, "merged": p.merged, "user": r.g.user(p.author),
 		"head": object{"ref": p.head, "sha": p.sha}, "base": object{"ref": p.base}}
 	if p.merged {

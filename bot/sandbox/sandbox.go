@@ -25,11 +25,13 @@ import (
 
 // Options say how the stand-in behaves.
 type Options struct {
-	Dir      string           // where the bare git repositories are kept
-	Now      func() time.Time // nil: time.Now
-	Secret   string           // of webhooks; "" makes one up
-	Validate bool             // hold everything against GitHub's descriptions
-	Report   func(error)      // takes what breaks them; required with Validate
+	Dir       string           // where the bare git repositories are kept
+	Now       func() time.Time // nil: time.Now
+	Secret    string           // of webhooks; "" makes one up
+	TokenLife time.Duration    // of installation tokens; 0 is an hour, as on GitHub
+	LazyMerge bool             // work out whether a pull request merges after it is asked for the first time, as GitHub does
+	Validate  bool             // hold everything against GitHub's descriptions
+	Report    func(error)      // takes what breaks them; required with Validate
 }
 
 // Fault is what happens to a request instead of its answer.
@@ -55,6 +57,8 @@ type GitHub struct {
 	repositories  []*Repository
 	installations map[string]*installation // by owner
 	tokens        map[string]token
+	quotas        map[string]*quota // by owner and resource
+	pauses        map[string]pause  // by owner
 	hookURL       string
 	deliveries    []*delivery
 	sending       sync.Cond // on mu: deliveries, sent and closed
@@ -66,15 +70,10 @@ type GitHub struct {
 	done          chan struct{}
 }
 
-type installation struct {
-	id        int64
-	owner     string
-	suspended bool
-}
-
 type token struct {
-	owner string
-	until time.Time
+	owner        string
+	installation int64 // the App may be installed anew meanwhile
+	until        time.Time
 }
 
 const (
@@ -89,6 +88,9 @@ func NewGitHub(opts Options) (*GitHub, error) {
 	}
 	if opts.Secret == "" {
 		opts.Secret = rand.Text()
+	}
+	if opts.TokenLife == 0 {
+		opts.TokenLife = time.Hour
 	}
 	if opts.Report == nil {
 		opts.Report = func(error) {}
@@ -108,7 +110,8 @@ func NewGitHub(opts Options) (*GitHub, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &GitHub{opts: opts, contract: c, key: key, listener: l, installations: map[string]*installation{}, tokens: map[string]token{}, calls: map[string]int{}, ids: 2_147_483_700, done: make(chan struct{}),
+	g := &GitHub{opts: opts, contract: c, key: key, listener: l, installations: map[string]*installation{}, tokens: map[string]token{},
+		quotas: map[string]*quota{}, pauses: map[string]pause{}, calls: map[string]int{}, ids: 2_147_483_700, done: make(chan struct{}),
 		pem: pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})}
 	g.sending.L = &g.mu
 	handler, err := g.handler()
@@ -175,46 +178,29 @@ func (g *GitHub) ResetCalls() {
 	g.calls = map[string]int{}
 }
 
-// Suspend suspends an owner's installation, or ends that.
-func (g *GitHub) Suspend(owner string, on bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	in := g.installations[owner]
-	in.suspended = on
-	action := "unsuspend"
-	if on {
-		action = "suspend"
-		for k, t := range g.tokens {
-			if t.owner == owner {
-				delete(g.tokens, k)
-			}
-		}
-	}
-	g.emit(nil, "installation "+action, object{"action": action, "installation": g.installationJSON(in), "repositories": []any{}})
-}
-
 // id makes a new number; GitHub's are larger than 32 bits can hold.
 func (g *GitHub) id() int64 {
 	g.ids++
 	return g.ids
 }
 
-// find looks for a repository by its name, old names included. The second
-// result is the name that it has now, where the one asked for is an old one.
-func (g *GitHub) find(owner, name string) (*Repository, string) {
+// find looks for a repository by its name, old names included: moved says that
+// it has another one by now.
+func (g *GitHub) find(owner, name string) (repo *Repository, moved bool) {
+	full := owner + "/" + name
 	for _, r := range g.repositories {
-		if strings.EqualFold(r.owner, owner) && strings.EqualFold(r.name, name) {
-			return r, ""
+		if strings.EqualFold(r.FullName(), full) {
+			return r, false
 		}
 	}
 	for _, r := range g.repositories {
 		for _, old := range r.old {
-			if strings.EqualFold(r.owner, owner) && strings.EqualFold(old, name) {
-				return r, r.name
+			if strings.EqualFold(old, full) {
+				return r, true
 			}
 		}
 	}
-	return nil, ""
+	return nil, false
 }
 
 // violation reports what GitHub would not have taken or given.

@@ -1,0 +1,48 @@
+package sandbox
+
+import "net/http"
+
+func (c *call) checkJSON(base object, run *checkRun) object {
+	out := with(base, object{"id": run.id, "name": run.name, "head_sha": run.sha, "status": run.status, "external_id": run.externalID, "conclusion": nil, "completed_at": nil,
+		"output": object{"title": run.title, "summary": run.summary}})
+	if run.conclusion != "" {
+		out["conclusion"], out["completed_at"] = run.conclusion, stamp(c.g.opts.Now())
+	}
+	return out
+}
+
+func (c *call) fill(run *checkRun) {
+	for field, into := range map[string]*string{"name": &run.name, "status": &run.status, "conclusion": &run.conclusion, "external_id": &run.externalID, "details_url": &run.detailURL} {
+		if s, ok := c.body[field].(string); ok {
+			*into = s
+		}
+	}
+	if c.text("status") != "completed" && c.text("status") != "" {
+		run.conclusion = ""
+	}
+	if out, ok := c.body["output"].(object); ok {
+		run.title, _ = out["title"].(string)
+		run.summary, _ = out["summary"].(string)
+	}
+}
+
+func (c *call) makeCheckRun() (int, any, error) {
+	sha := c.text("head_sha")
+	if resolve(c.repo.dir, sha) == "" {
+		return 0, nil, &problem{http.StatusUnprocessableEntity, "No commit found for SHA: " + sha}
+	}
+	run := &checkRun{id: c.g.id(), sha: sha, status: "queued", app: slug}
+	c.fill(run)
+	c.repo.runs = append(c.repo.runs, run)
+	return http.StatusCreated, c.checkJSON(c.example(201), run), nil
+}
+
+func (c *call) editCheckRun() (int, any, error) {
+	for _, run := range c.repo.runs {
+		if run.id == c.number("check_run_id") {
+			c.fill(run)
+			return http.StatusOK, c.checkJSON(c.example(200), run), nil
+		}
+	}
+	return 0, nil, notFound
+}

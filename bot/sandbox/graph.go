@@ -1,0 +1,126 @@
+package sandbox
+
+import "strings"
+
+// graph is a repository as GraphQL shows it. g.mu is held.
+func (r *Repository) graph() object {
+	main := resolve(r.dir, "refs/heads/"+defaultBranch)
+	return object{"__typename": "Repository", "id": itoa(int(r.id)), "nameWithOwner": r.FullName(),
+		"defaultBranchRef": object{"id": "main", "name": defaultBranch, "target": object{"__typename": "Commit", "oid": main}},
+		"object": func(args map[string]any) any {
+			oid, _ := args["oid"].(string)
+			if resolve(r.dir, oid) == "" {
+				return nil
+			}
+			return r.graphCommit(oid)
+		},
+		"pullRequest": func(args map[string]any) any {
+			n := 0
+			switch v := args["number"].(type) {
+			case float64:
+				n = int(v)
+			case int64:
+				n = int(v)
+			}
+			p := r.pull(n)
+			if p == nil {
+				return nil
+			}
+			return r.graphPull(p, main)
+		}}
+}
+
+func (r *Repository) graphPull(p *pull, main string) object {
+	out := object{"__typename": "PullRequest", "number": p.number, "id": itoa(p.number), "isDraft": p.draft, "title": p.title, "body": p.body, "headRefOid": p.sha, "headRefName": p.head,
+		"updatedAt": stamp(p.updated), "author": actor(p.author), "mergedBy": actor(p.mergedBy), "merged": p.merged, "state": strings.ToUpper(p.state), "mergeable": "UNKNOWN"}
+	if resolve(r.dir, "refs/heads/"+p.head) != "" {
+		out["headRef"] = object{"id": p.head, "name": p.head}
+	}
+	switch {
+	case p.merged:
+		out["state"], out["mergeCommit"] = "MERGED", object{"__typename": "Commit", "oid": p.mergeSHA}
+	case p.state == "open":
+		out["mergeable"] = r.mergeable(p, main)
+	}
+	var labels, reviews, comments, commits []object
+	for _, l := range p.labels {
+		labels = append(labels, object{"name": l})
+	}
+	for _, v := range p.reviews {
+		reviews = append(reviews, object{"author": actor(v.login), "state": v.state, "submittedAt": stamp(v.at), "commit": object{"oid": v.sha}})
+	}
+	for _, c := range p.comments {
+		node := object{"fullDatabaseId": itoa(int(c.id)), "author": actor(c.login), "body": c.body, "createdAt": stamp(c.created)}
+		if !c.edited.IsZero() {
+			node["lastEditedAt"] = stamp(c.edited)
+		}
+		comments = append(comments, node)
+	}
+	list, err := git(r.dir, nil, nil, "log", "--reverse", "--format=%H %ae", p.sha, "--not", main)
+	if err == nil && list != "" {
+		for line := range strings.Lines(list) {
+			sha, email, _ := strings.Cut(strings.TrimSpace(line), " ")
+			login, _, _ := strings.Cut(email, "@")
+			node := object{"__typename": "Commit", "oid": sha, "author": object{"email": email, "user": actorUser(login)}, "statusCheckRollup": r.rollup(sha)}
+			commits = append(commits, object{"commit": node})
+		}
+	}
+	if len(commits) == 0 {
+		commits = []object{{"commit": r.graphCommit(p.sha)}}
+	}
+	out["labels"], out["reviews"], out["comments"] = nodes(labels), nodes(reviews), nodes(comments)
+	out["commits"] = func(args map[string]any) any {
+		n := len(commits)
+		if last, ok := args["last"].(int64); ok && int(last) < n {
+			return object{"nodes": commits[n-int(last):], "totalCount": n}
+		}
+		return nodes(commits)
+	}
+	return out
+}
+
+// mergeable is what GitHub says about merging p into main. With LazyMerge it is
+// worked out when it was asked for, and UNKNOWN until then.
+func (r *Repository) mergeable(p *pull, main string) string {
+	if at := p.sha + " " + main; r.g.opts.LazyMerge && p.judged != at {
+		p.judged = at
+		return "UNKNOWN"
+	}
+	if _, ok := mergeTree(r.dir, main, p.sha); ok {
+		return "MERGEABLE"
+	}
+	return "CONFLICTING"
+}
+
+// actorUser is a commit's author. Bots are no users in GraphQL's GitActor.
+func actorUser(login string) any {
+	if strings.HasSuffix(login, "[bot]") {
+		return nil
+	}
+	return object{"__typename": "User", "login": login}
+}
+
+func (r *Repository) graphCommit(sha string) object {
+	return object{"__typename": "Commit", "oid": sha, "author": object{"email": "", "user": nil}, "statusCheckRollup": r.rollup(sha)}
+}
+
+func (r *Repository) rollup(sha string) any {
+	var list []object
+	for name, state := range r.statuses[sha] {
+		list = append(list, object{"__typename": "StatusContext", "context": name, "state": strings.ToUpper(state)})
+	}
+	for _, c := range r.runs {
+		if c.sha != sha {
+			continue
+		}
+		node := object{"__typename": "CheckRun", "name": c.name, "status": strings.ToUpper(c.status), "checkSuite": object{"app": object{"slug": c.app}}}
+		if c.conclusion != "" {
+			node["conclusion"] = strings.ToUpper(c.conclusion)
+		}
+		list = append(list, node)
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return object{"state": "PENDING", "contexts": nodes(list)}
+}
