@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -94,6 +95,15 @@ func (c *contract) count(what string) {
 	c.seen[what]++
 }
 
+// Webhooks lists the webhooks of the description, as "pull_request opened".
+func Webhooks() []string {
+	c, err := loadContract()
+	if err != nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(c.schemas))
+}
+
 // Validated says how often each operation, query and webhook was held against
 // GitHub's descriptions in this process.
 func Validated() map[string]int {
@@ -103,11 +113,7 @@ func Validated() map[string]int {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	out := map[string]int{}
-	for k, v := range c.seen {
-		out[k] = v
-	}
-	return out
+	return maps.Clone(c.seen)
 }
 
 // Operations lists the REST operations of the description, as "GET /app".
@@ -198,6 +204,9 @@ func (c *contract) checkRequest(r *http.Request, body []byte, path string, param
 	if op == nil {
 		return fmt.Errorf("%s %s: GitHub's description knows no such operation", r.Method, path)
 	}
+	if at, ok := params["path"]; ok && at == "" {
+		params["path"] = "/" // GitHub takes no path for the top directory
+	}
 	req := r.Clone(context.Background())
 	req.Body = io.NopCloser(bytes.NewReader(body))
 	if len(body) == 0 || string(bytes.TrimSpace(body)) == "null" {
@@ -282,7 +291,11 @@ func brief(err error) error {
 	walk = func(err error) {
 		var list openapi3.MultiError
 		var one *openapi3.SchemaError
+		var request *openapi3filter.RequestError
 		switch {
+		case errors.As(err, &request) && request.Parameter != nil && request.Err != nil:
+			all = append(all, fmt.Sprintf("parameter %q", request.Parameter.Name))
+			walk(request.Err)
 		case errors.As(err, &one):
 			if one.Origin != nil {
 				walk(one.Origin)
@@ -307,21 +320,7 @@ func (c *contract) checkHook(name string, body []byte) error {
 	if s == nil {
 		return fmt.Errorf("webhook %s: not described", name)
 	}
-	held := body
-	if name == "repository_dispatch" { // the description knows one sample action only
-		var payload object
-		if err := json.Unmarshal(body, &payload); err != nil {
-			return err
-		}
-		if _, ok := payload["action"].(string); ok {
-			payload["action"] = s.Value.Properties["action"].Value.Enum[0]
-		}
-		var err error
-		if held, err = json.Marshal(payload); err != nil {
-			return err
-		}
-	}
-	if err := visit(s, held); err != nil {
+	if err := visit(s, body); err != nil {
 		return fmt.Errorf("webhook %s: %w", name, err)
 	}
 	if err := c.checkFields(name, body); err != nil {

@@ -58,6 +58,13 @@ func (c *call) delivery() (int, any, error) {
 	return 0, nil, notFound
 }
 
+// Ping sends what GitHub sends when a webhook was set up.
+func (g *GitHub) Ping() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.emitFor(&installation{}, "ping", object{"zen": "Keep it logically awesome.", "hook_id": 7, "hook": object{"type": "App", "id": 7, "app_id": appID, "events": []any{"push"}}})
+}
+
 // Redeliver has somebody send a webhook again from the delivery log: the same
 // body under the same id (the GUID), as another entry.
 func (g *GitHub) Redeliver(guid string) {

@@ -52,7 +52,7 @@ func (g *GitHub) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 		fail("", err.Error())
 		return
 	}
-	g.contract.count("GRAPHQL")
+	g.contract.countQuery(doc)
 	data := object{"repository": func(args map[string]any) any {
 		owner, _ := args["owner"].(string)
 		name, _ := args["name"].(string)
@@ -69,6 +69,31 @@ func (g *GitHub) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(object{"data": out})
+}
+
+// countQuery notes a query by what it asks a repository for, and the fields of
+// the schema that it reads.
+func (c *contract) countQuery(doc *ast.QueryDocument) {
+	var walk func(set ast.SelectionSet, depth int)
+	walk = func(set ast.SelectionSet, depth int) {
+		for _, s := range set {
+			switch s := s.(type) {
+			case *ast.Field:
+				if depth == 1 && len(s.Arguments) > 0 {
+					c.count("GRAPHQL query of repository." + s.Name)
+				}
+				if s.ObjectDefinition != nil && s.Name != "__typename" {
+					c.count("GRAPHQL field " + s.ObjectDefinition.Name + "." + s.Name)
+				}
+				walk(s.SelectionSet, depth+1)
+			case *ast.InlineFragment:
+				walk(s.SelectionSet, depth)
+			}
+		}
+	}
+	for _, op := range doc.Operations {
+		walk(op.SelectionSet, 0)
+	}
 }
 
 // selected takes what a query asks for out of a value. Functions are fields

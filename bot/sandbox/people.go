@@ -53,6 +53,28 @@ func (r *Repository) Review(number int, login, state string) {
 		"review": object{"state": state, "commit_id": p.sha, "user": r.g.user(login)}, "sender": r.g.user(login)})
 }
 
+// Dismiss has somebody dismiss the last review of a pull request by login.
+func (r *Repository) Dismiss(number int, login, by string) {
+	defer r.lock()()
+	p := r.pull(number)
+	for i := len(p.reviews) - 1; i >= 0; i-- {
+		if v := &p.reviews[i]; v.login == login {
+			v.state = "DISMISSED"
+			r.g.emit(r, "pull_request_review dismissed", object{"pull_request": object{"number": p.number, "head": object{"sha": p.sha, "ref": p.head}},
+				"review": object{"state": "dismissed", "commit_id": v.sha, "user": r.g.user(login)}, "sender": r.g.user(by)})
+			return
+		}
+	}
+}
+
+// Reopen has somebody open a closed pull request again.
+func (r *Repository) Reopen(number int, login string) {
+	defer r.lock()()
+	p := r.pull(number)
+	p.state, p.updated = "open", r.g.opts.Now()
+	r.g.emit(r, "pull_request reopened", object{"number": p.number, "pull_request": r.hookPull(p), "sender": r.g.user(login)})
+}
+
 // Close has somebody close a pull request.
 func (r *Repository) Close(number int, login string) {
 	defer r.lock()()

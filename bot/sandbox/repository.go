@@ -203,6 +203,7 @@ func (r *Repository) SetCheckRun(sha, name, conclusion string) {
 	run := &checkRun{id: r.g.id(), name: name, sha: sha, status: "completed", conclusion: conclusion, app: "ci"}
 	r.runs = append(r.runs, run)
 	r.g.emit(r, "check_run completed", object{"check_run": object{"id": run.id, "name": name, "head_sha": sha, "status": "completed", "conclusion": conclusion, "pull_requests": []any{}}})
+	r.g.emit(r, "check_suite completed", object{"check_suite": object{"head_sha": sha, "status": "completed", "conclusion": conclusion, "pull_requests": []any{}}})
 }
 
 // Pulls are the pull requests as they are now.
