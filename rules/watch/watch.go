@@ -19,6 +19,7 @@ type Subject struct {
 	Namespaces []string  // where to look for the images when no workload is known; none: all
 	URLs       []string  // for HTTP
 	Monitor    string    // name in Uptime Kuma; "" is the service's own
+	StatusPage string    // slug of the Uptime Kuma status page that has the monitor; "" asks its metrics
 	Queries    []Query   // for Prometheus
 	Since      time.Time // when the upgrade was applied
 }
