@@ -10,6 +10,7 @@ type Reported struct {
 	Name  string
 	State Progress // Running, Good or Bad
 	Own   bool     // one of belay's: it never gates belay's own merge
+	Cut   bool     // cancelled, killed, skipped or stale: it ended without a word on the commit. Applied heeds it
 }
 
 // Grace is how long belay waits for a first check where none is required: CI
@@ -40,21 +41,6 @@ func Checks(required []string, reported []Reported, age time.Duration) Progress 
 		}
 	}
 	return sum(required, state)
-}
-
-// Applied sums up the checks that say whether CI brought a commit to the
-// cluster: None when none is named.
-func Applied(named []string, reported []Reported) Progress {
-	if len(named) == 0 {
-		return None
-	}
-	state := map[string]Progress{}
-	for _, r := range reported {
-		if old, ok := state[r.Name]; !ok || worse(r.State, old) {
-			state[r.Name] = r.State
-		}
-	}
-	return sum(named, state)
 }
 
 // worse orders Good before Running before Bad.

@@ -36,12 +36,6 @@ func TestChecks(t *testing.T) {
 			}
 		})
 	}
-	if got := lifecycle.Applied(nil, list{good("ci")}); got != lifecycle.None {
-		t.Errorf("applied without a named check is %s", got)
-	}
-	if got := lifecycle.Applied([]string{"deploy"}, list{good("deploy"), bad("build-cli")}); got != lifecycle.Good {
-		t.Errorf("an unrelated workflow that fails makes the apply %s", got)
-	}
 }
 
 func TestReviews(t *testing.T) {
