@@ -31,6 +31,9 @@ func (w *walker) helm(r *hclsyntax.Block, s *scope, u use) {
 	}
 	u.at = line
 	u.ignored = keep(u.ignored, "values", "set")
+	if !u.outside && !u.disabled {
+		w.placeOf(u.service).chartHosts(all, false, 0)
+	}
 	w.values(all, u)
 }
 
@@ -206,6 +209,9 @@ func (w *walker) manifest(r *hclsyntax.Block, s *scope, u use) {
 		u.ignored = keep(u.ignored, name)
 		for _, doc := range list {
 			v := u
+			if !u.outside && !u.disabled {
+				w.placeOf(u.service).object(doc)
+			}
 			if meta := doc.get("metadata"); meta != nil {
 				v.workload, v.namespace = stringOf(meta.get("name")), stringOf(meta.get("namespace"))
 				v.marks = v.marks.from(meta.get("annotations"))

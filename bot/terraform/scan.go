@@ -30,11 +30,11 @@ func (r *repo) inventory() *Inventory {
 	for _, i := range roots {
 		i.setHomes()
 	}
-	w := &walker{repo: r, names: newNamer(r.opts, roots), files: map[string]map[string]bool{}, dirs: map[string]string{}}
+	w := &walker{repo: r, names: newNamer(r.opts, roots), files: map[string]map[string]bool{}, dirs: map[string]string{}, places: map[string]*placed{}}
 	for _, i := range roots {
 		w.instance(i)
 	}
-	inv := &Inventory{repo: r}
+	inv := &Inventory{repo: r, places: w.places}
 	for _, name := range sortedKeys(w.dirs) {
 		inv.Services = append(inv.Services, Service{Name: name, Directory: w.dirs[name], Files: sortedKeys(w.files[name])})
 	}

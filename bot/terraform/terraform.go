@@ -55,5 +55,6 @@ type Inventory struct {
 	Pins     []pin.Pin // sorted by service, path, line, address
 	Problems []Problem
 
-	repo *repo // as scanned, for Apply and Uses
+	repo   *repo              // as scanned, for Apply and Uses
+	places map[string]*placed // by service, for Where
 }

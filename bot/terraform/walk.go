@@ -12,11 +12,12 @@ import (
 
 // walker collects the pins of one instance after another.
 type walker struct {
-	repo  *repo
-	names *namer
-	pins  []pin.Pin
-	files map[string]map[string]bool // service → files that it is made of
-	dirs  map[string]string          // service → directory
+	repo   *repo
+	names  *namer
+	pins   []pin.Pin
+	files  map[string]map[string]bool // service → files that it is made of
+	dirs   map[string]string          // service → directory
+	places map[string]*placed         // service → where it is
 }
 
 // use is what is known about the thing that uses an image or a chart.
@@ -108,6 +109,7 @@ func (w *walker) foreign(call *hclsyntax.Block, u use) {
 func (w *walker) resource(r *hclsyntax.Block, s *scope, u use) {
 	kind := r.Labels[0]
 	u.at = r.TypeRange
+	w.whereabouts(r, s, u)
 	switch {
 	case kind == "helm_release":
 		w.helm(r, s, u)
@@ -168,9 +170,24 @@ func (w *walker) containers(body *hclsyntax.Body, s *scope, where string, u use,
 		}
 		w.containers(inner, s, path, u, depth+1)
 	}
+	for _, b := range s.blocks(body) {
+		visit(b.kind, b.body, b.scope)
+	}
+}
+
+// nested is a block inside another, with the scope that its expressions see.
+type nested struct {
+	kind  string
+	body  *hclsyntax.Body
+	scope *scope
+}
+
+// blocks are the blocks of a body, dynamic ones repeated for each element.
+func (s *scope) blocks(body *hclsyntax.Body) []nested {
+	var out []nested
 	for _, b := range body.Blocks {
 		if b.Type != "dynamic" || len(b.Labels) != 1 {
-			visit(b.Type, b.Body, s)
+			out = append(out, nested{b.Type, b.Body, s})
 			continue
 		}
 		content, each := firstBlock(b.Body, "content"), b.Body.Attributes["for_each"]
@@ -184,9 +201,10 @@ func (w *walker) containers(body *hclsyntax.Body, s *scope, where string, u use,
 			}
 		}
 		for _, e := range s.repeat(s.eval(each.Expr), iterator) {
-			visit(b.Labels[0], content.Body, e.scope)
+			out = append(out, nested{b.Labels[0], content.Body, e.scope})
 		}
 	}
+	return out
 }
 
 // attribute takes the image that an attribute names. where is its path within the resource.
