@@ -34,6 +34,7 @@ func (w *walker) helm(r *hclsyntax.Block, s *scope, u use) {
 	if !u.outside && !u.disabled {
 		w.placeOf(u.service).chartHosts(all, false, 0)
 	}
+	w.spotValues(all, "", u, 0)
 	w.values(all, u)
 }
 
@@ -216,6 +217,7 @@ func (w *walker) manifest(r *hclsyntax.Block, s *scope, u use) {
 				v.workload, v.namespace = stringOf(meta.get("name")), stringOf(meta.get("namespace"))
 				v.marks = v.marks.from(meta.get("annotations"))
 			}
+			w.spotValues(doc, "", v, 0)
 			w.values(doc, v)
 		}
 	}

@@ -18,6 +18,7 @@ type walker struct {
 	files  map[string]map[string]bool // service → files that it is made of
 	dirs   map[string]string          // service → directory
 	places map[string]*placed         // service → where it is
+	spot   func(spot)                 // told of every container; nil when nobody asks
 }
 
 // use is what is known about the thing that uses an image or a chart.
@@ -159,7 +160,8 @@ func (w *walker) containers(body *hclsyntax.Body, s *scope, where string, u use,
 		u.marks = u.marks.read(s, meta.Body) // the pod template's
 	}
 	count := map[string]int{}
-	visit := func(kind string, inner *hclsyntax.Body, s *scope) {
+	visit := func(b nested) {
+		kind, inner, s := b.kind, b.body, b.scope
 		path := strings.TrimPrefix(fmt.Sprintf("%s.%s[%d]", where, kind, count[kind]), ".")
 		count[kind]++
 		switch kind {
@@ -167,11 +169,12 @@ func (w *walker) containers(body *hclsyntax.Body, s *scope, where string, u use,
 			if attr := inner.Attributes["image"]; attr != nil {
 				w.attribute(attr, s, path+".image", u)
 			}
+			w.spotBlock(b, u)
 		}
 		w.containers(inner, s, path, u, depth+1)
 	}
 	for _, b := range s.blocks(body) {
-		visit(b.kind, b.body, b.scope)
+		visit(b)
 	}
 }
 
