@@ -37,7 +37,7 @@ func RollOut(s Subject, at time.Time, found []Running) []Finding {
 	for _, r := range chosen(s, want, found) {
 		f := look(s, want, r)
 		f.At, f.Kind, f.Workload = at, Rollout, r.Workload
-		f.Name = strings.ToLower(r.Kind) + " " + r.Namespace + "/" + r.Name
+		f.Name = r.Title()
 		out = append(out, f)
 	}
 	if len(out) == 0 {
@@ -144,6 +144,9 @@ func chosen(s Subject, want map[string][]version, found []Running) []Running {
 	}
 	return byImage
 }
+
+// Title names a workload in samples: "deployment web/web".
+func (r Running) Title() string { return strings.ToLower(r.Kind) + " " + r.Namespace + "/" + r.Name }
 
 // is reports whether a workload of the subject means this one.
 func (r Running) is(w Workload) bool {
