@@ -24,6 +24,9 @@ type Check struct {
 	Name  string
 	State CheckState
 	App   string // slug of the App that made a check run, "" for a commit status
+
+	Status     string // of a check run, as GraphQL's CheckStatusState has it; "" for a commit status
+	Conclusion string // CheckConclusionState, or a commit status's StatusState
 }
 
 // Review is the last word of one reviewer.
@@ -269,10 +272,10 @@ func (r rollup) checks() []Check {
 	}
 	var out []Check
 	for _, n := range r.StatusCheckRollup.Contexts.Nodes {
-		c := Check{Name: n.Name, State: CheckPending}
+		c := Check{Name: n.Name, State: CheckPending, Status: n.Status, Conclusion: n.Conclusion}
 		switch {
 		case n.Type == "StatusContext":
-			c.Name = n.Context
+			c.Name, c.Status, c.Conclusion = n.Context, "", n.State
 			switch n.State {
 			case "SUCCESS":
 				c.State = CheckGood

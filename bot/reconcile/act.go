@@ -77,6 +77,9 @@ func (r *Reconciler) entering(ctx context.Context, j *job, from lifecycle.State,
 		}
 	default:
 	}
+	if from == lifecycle.Watching || from == lifecycle.Rewatching {
+		r.unfollow(j)
+	}
 	switch {
 	case from == lifecycle.Applying || from == lifecycle.Undoing:
 		return r.handOver(ctx, j)
@@ -329,6 +332,9 @@ func (j *job) status() report.StatusView {
 	s := report.StatusView{Service: j.u.Service, From: j.u.From, To: j.u.To, State: lifecycle.State(j.u.State), Waits: j.rec.Waits, Risk: string(j.rec.Risk),
 		MergeSHA: j.rec.Merge.SHA, MergedBy: j.rec.Merge.By, Unbacked: j.rec.Merge.Unbacked, Updates: j.rec.Updates, Health: j.rec.Health,
 		BackupDetail: j.rec.Backup.Detail, Gone: j.rec.Gone, Failure: j.rec.Failure.Why, Log: j.rec.Failure.Log, Undo: j.rec.Undo.Pull, Clashes: j.rec.Undo.Clashes}
+	if j.rec.Failure.Again != "" {
+		s.Failure += "; then: " + j.rec.Failure.Again
+	}
 	if j.rec.Held != nil {
 		s.HeldBy, s.HeldFor = j.rec.Held.Login, j.rec.Held.Reason
 	}

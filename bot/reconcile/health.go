@@ -3,13 +3,31 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
+	"time"
 
 	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/rules/lifecycle"
+	"github.com/belaybot/belay/rules/plan"
+	"github.com/belaybot/belay/rules/watch"
 )
 
+// Observer looks at a service after an upgrade was applied. It gives no errors:
+// what it cannot see is a sample that says so.
+type Observer interface {
+	Look(ctx context.Context, s watch.Subject) []watch.Sample
+}
+
+// Follower is an observer that says by itself when it is worth looking again.
+type Follower interface {
+	Observer
+	Follow(s watch.Subject, wake func())
+	Unfollow(repository, service string)
+}
+
 // observeApply says how far CI is with the merge, or with the revert's.
-func (r *Reconciler) observeApply(ctx context.Context, j *job, o *lifecycle.Observed) error {
+func (r *Reconciler) observeApply(ctx context.Context, j *job, v *view, o *lifecycle.Observed) error {
 	sha := j.rec.Undo.Merge.SHA
 	if o.State == lifecycle.Applying {
 		o.Pull.State = lifecycle.PullMerged
@@ -18,27 +36,158 @@ func (r *Reconciler) observeApply(ctx context.Context, j *job, o *lifecycle.Obse
 		}
 		sha = j.rec.Merge.SHA
 	}
-	if len(j.policy.Apply.Checks) == 0 {
+	named := j.policy.Apply.Checks
+	if len(named) == 0 {
 		o.Apply = lifecycle.None
 		return nil
 	}
-	checks, err := j.repo.Checks(ctx, sha)
+	reported, err := r.reports(ctx, j, sha)
 	if errors.Is(err, github.ErrNotFound) {
 		return nil // not there yet, or no longer: the time-out decides
 	}
 	if err != nil {
 		return err
 	}
-	var reported []lifecycle.Reported
-	for _, c := range checks {
-		reported = append(reported, lifecycle.Reported{Name: c.Name, State: progress(c.State)})
+	o.Apply = lifecycle.Applied(named, reported)
+	if o.Apply != lifecycle.Running || sha == v.sha {
+		return nil
 	}
-	o.Apply = lifecycle.Applied(j.policy.Apply.Checks, reported)
-	return nil
+	later, err := r.laterReports(ctx, j, sha, v.sha)
+	o.Apply = lifecycle.Applied(named, reported, later...)
+	return err
+}
+
+// maxLater is how many later commits are asked for what CI said of them.
+const maxLater = 5
+
+// laterReports are those of the newest commits of the default branch that came
+// after one: CI may have cut its run for theirs.
+func (r *Reconciler) laterReports(ctx context.Context, j *job, sha, head string) ([][]lifecycle.Reported, error) {
+	m, err := r.mirrorOf(j)
+	if err != nil {
+		return nil, err
+	}
+	commits, err := m.Commits(ctx, sha, head)
+	if err != nil {
+		return nil, err
+	}
+	var out [][]lifecycle.Reported
+	for _, c := range commits[:min(len(commits), maxLater)] {
+		reported, err := r.reports(ctx, j, c.SHA)
+		if err != nil && !errors.Is(err, github.ErrNotFound) {
+			return nil, err
+		}
+		out = append(out, reported)
+	}
+	return out, nil
+}
+
+// reports is what CI said of a commit.
+func (r *Reconciler) reports(ctx context.Context, j *job, sha string) ([]lifecycle.Reported, error) {
+	checks, err := j.repo.Checks(ctx, sha)
+	var out []lifecycle.Reported
+	for _, c := range checks {
+		if c.Status == "" {
+			out = append(out, lifecycle.CommitStatus(c.Name, c.Conclusion))
+		} else {
+			out = append(out, lifecycle.CheckRun(c.Name, c.Status, c.Conclusion))
+		}
+	}
+	return out, err
 }
 
 // observeHealth has the observers look, and says what their samples come to.
 func (r *Reconciler) observeHealth(ctx context.Context, j *job, v *view, o *lifecycle.Observed) error {
-	o.Health = lifecycle.None
+	if len(r.opts.Observers) == 0 {
+		o.Health = lifecycle.None
+		return nil
+	}
+	s := j.subject(v, o.State)
+	id := j.u.ID
+	for _, f := range r.followers() {
+		f.Follow(s, func() {
+			// The observer may not be held up, and a wake that is lost costs an interval.
+			go func() {
+				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+				defer cancel()
+				if err := r.opts.Wake(ctx, id); err != nil {
+					r.opts.Log.Warn("not woken by the cluster", "upgrade", id, "why", err)
+				}
+			}()
+		})
+	}
+	j.rec.Watched = watch.Fold(j.rec.Watched, r.look(ctx, s))
+	limits := watch.Limits{Since: j.rec.Entered, Window: plan.Window(j.policy, j.rec.Risk), Retries: j.policy.Verify.HTTP.Retries, Interval: j.policy.Verify.Interval}
+	verdict := watch.Judge(j.rec.Watched, limits, r.opts.Now())
+	j.rec.Health, j.rec.Parts = verdict.Why, verdict.Parts
+	o.WatchUntil = verdict.Until
+	switch verdict.Health {
+	case watch.HealthRunning:
+		o.Health = lifecycle.Running
+	case watch.HealthGood:
+		o.Health = lifecycle.Good
+	case watch.HealthBad:
+		o.Health = lifecycle.Bad
+		if o.State == lifecycle.Watching {
+			j.rec.Failure = failure{Why: verdict.Why, Cause: verdict.Cause, Log: verdict.Log}
+		} else {
+			j.rec.Failure.Again = verdict.Why
+		}
+	case watch.HealthNotDeployed:
+		o.Dead = true
+	case watch.HealthInconclusive:
+		o.Health = lifecycle.Unseen
+	case watch.HealthUnwatched:
+		o.Health = lifecycle.None
+	}
 	return nil
+}
+
+// look asks all observers at once: one that hangs holds up no other.
+func (r *Reconciler) look(ctx context.Context, s watch.Subject) []watch.Sample {
+	found := make([][]watch.Sample, len(r.opts.Observers))
+	var wait sync.WaitGroup
+	for i, o := range r.opts.Observers {
+		wait.Go(func() { found[i] = o.Look(ctx, s) })
+	}
+	wait.Wait()
+	return slices.Concat(found...)
+}
+
+func (r *Reconciler) followers() []Follower {
+	var out []Follower
+	for _, o := range r.opts.Observers {
+		if f, ok := o.(Follower); ok {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// unfollow ends the watch of the service.
+func (r *Reconciler) unfollow(j *job) {
+	for _, f := range r.followers() {
+		f.Unfollow(j.u.Repository, j.u.Service)
+	}
+}
+
+// subject is what has to be healthy: the service at the version that was merged,
+// or, after a revert, at the one before.
+func (j *job) subject(v *view, state lifecycle.State) watch.Subject {
+	where := v.inventory.Where(j.u.Service)
+	version, app := j.u.To, j.rec.AppTo
+	if state == lifecycle.Rewatching && !j.rec.Undo.Fix {
+		version, app = j.u.From, j.rec.AppFrom
+	}
+	s := watch.Subject{Repository: j.u.Repository, Service: j.u.Service, Images: imagesOf(j.u.Lane), Version: version, Workloads: where.Workloads, Namespaces: where.Namespaces,
+		URLs: where.URLs, Since: j.rec.Entered}
+	if chartOf(j.u.Lane) != "" {
+		if s.Version = app; app == "" {
+			s.Images = nil // which tag the chart ships is not known
+		}
+	}
+	if urls := j.policy.Verify.HTTP.URLs[j.u.Service]; len(urls) > 0 {
+		s.URLs = urls
+	}
+	return s
 }

@@ -63,7 +63,7 @@ func (r *Reconciler) observe(ctx context.Context, j *job) (lifecycle.Observed, e
 			return o, err
 		}
 	case lifecycle.Applying, lifecycle.Undoing:
-		if err := r.observeApply(ctx, j, &o); err != nil {
+		if err := r.observeApply(ctx, j, v, &o); err != nil {
 			return o, err
 		}
 	case lifecycle.Watching, lifecycle.Rewatching:

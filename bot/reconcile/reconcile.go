@@ -24,6 +24,7 @@ import (
 	"github.com/belaybot/belay/bot/terraform"
 	"github.com/belaybot/belay/rules/lifecycle"
 	"github.com/belaybot/belay/rules/policy"
+	"github.com/belaybot/belay/rules/watch"
 )
 
 // ConfigPath is where the configuration stands on the default branch.
@@ -38,24 +39,18 @@ type Backups interface {
 	Ensure(ctx context.Context, key string, b policy.Backup) (state lifecycle.Progress, detail string, err error)
 }
 
-// Health watches a service after the apply. Without one nothing is seen, which
-// is said so.
-type Health interface {
-	Look(ctx context.Context, repository, service, version string, since time.Time) (state lifecycle.Progress, detail string, err error)
-}
-
 // Options are what a Reconciler works with.
 type Options struct {
-	Store    *store.Store
-	GitHub   *github.App
-	Upstream func(policy.Policy) (planner.Upstream, error) // a client for a repository's configuration; made once per revision
-	Mirrors  string                                        // directory of the bare mirrors
-	Backups  Backups                                       // nil: none can be taken
-	Health   Health                                        // nil: nothing is seen
-	Wake     func(ctx context.Context, upgrade string) error
-	Notify   func(ctx context.Context, upgrade string) error // an event was recorded, or it waits for something else; nil: nobody is told
-	Now      func() time.Time
-	Log      *slog.Logger
+	Store     *store.Store
+	GitHub    *github.App
+	Upstream  func(policy.Policy) (planner.Upstream, error) // a client for a repository's configuration; made once per revision
+	Mirrors   string                                        // directory of the bare mirrors
+	Backups   Backups                                       // nil: none can be taken
+	Observers []Observer                                    // of what was applied; none: nothing is seen
+	Wake      func(ctx context.Context, upgrade string) error
+	Notify    func(ctx context.Context, upgrade string) error // an event was recorded, or it waits for something else; nil: nobody is told
+	Now       func() time.Time
+	Log       *slog.Logger
 }
 
 // Reconciler carries out what the lifecycle decides. Use New to make one.
@@ -214,6 +209,7 @@ func (j *job) enter(a lifecycle.Action, now time.Time) {
 	if lifecycle.State(j.u.State) != a.To {
 		j.u.State, j.u.Final = string(a.To), a.To.Final()
 		j.rec.Entered = now
+		j.rec.Watched, j.rec.Parts = watch.Summary{}, nil
 		j.rec.Retry = false
 	}
 	what := string(a.Do)

@@ -52,11 +52,17 @@ type record struct {
 	// What happened after.
 	Backup  backup     `json:"backup,omitzero"`
 	Merge   merge      `json:"merge,omitzero"`
-	Moves   []pin.Move `json:"moves,omitempty"` // what the edits changed, for the undo
+	Moves   []pin.Move `json:"moves,omitempty"`    // what the edits changed, for the undo
+	AppFrom string     `json:"app_from,omitempty"` // when a chart moves: the image tags
+	AppTo   string     `json:"app_to,omitempty"`
 	Health  string     `json:"health,omitempty"`
-	Updates []string   `json:"updates,omitempty"` // sentences about updates in place
-	Failure failure    `json:"failure,omitzero"`
-	Undo    undo       `json:"undo,omitzero"`
+
+	Watched watch.Summary `json:"watched,omitzero"`
+	Parts   []watch.Part  `json:"parts,omitempty"` // what the watch saw last
+
+	Updates []string `json:"updates,omitempty"` // sentences about updates in place
+	Failure failure  `json:"failure,omitzero"`
+	Undo    undo     `json:"undo,omitzero"`
 
 	// What belay wrote on GitHub, and a hash of it.
 	Comment int64           `json:"comment,omitempty"`
@@ -133,6 +139,7 @@ type merge struct {
 // failure is why a merged upgrade is undone.
 type failure struct {
 	Why   string      `json:"why,omitempty"`
+	Again string      `json:"again,omitempty"` // why what was done about it failed, too
 	Cause watch.Cause `json:"cause,omitempty"`
 	Log   string      `json:"log,omitempty"` // the failing pod's last lines and events
 	At    time.Time   `json:"at,omitzero"`

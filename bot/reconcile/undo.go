@@ -74,6 +74,9 @@ func (r *Reconciler) fail(ctx context.Context, j *job, from lifecycle.State, why
 	if err := r.opts.Store.AddBlock(ctx, store.Block{Repository: j.u.Repository, Service: j.u.Service, Image: j.u.Lane, Target: j.u.To, Why: why, At: r.opts.Now()}); err != nil {
 		return err
 	}
+	if from == lifecycle.Watching || from == lifecycle.Rewatching {
+		r.unfollow(j)
+	}
 	if from == lifecycle.Rewatching { // the fix did not help: now it is undone
 		j.rec.Undo = undo{Rollback: j.rec.Undo.Rollback, Restore: j.rec.Undo.Restore}
 		j.undo, j.u.Undo = nil, 0

@@ -29,6 +29,7 @@ import (
 	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/policy"
 	"github.com/belaybot/belay/rules/version"
+	"github.com/belaybot/belay/rules/watch"
 )
 
 // world is a stand-in GitHub with one repository, and belay beside it.
@@ -39,7 +40,8 @@ type world struct {
 	up      *outside
 	dir     string // belay's state
 	backups *backups
-	url     string // of belay's own server
+	seen    *observer // nil: nothing watches
+	url     string    // of belay's own server
 
 	life *life
 }
@@ -119,6 +121,55 @@ func (b *backups) set(target string, s lifecycle.Progress) {
 	b.state[target] = s
 }
 
+// observer plays the cluster after an apply: what a version of an image is like.
+type observer struct {
+	mu      sync.Mutex
+	samples map[string]watch.Sample // by image:version
+	wakes   map[string]func()       // by service
+}
+
+func (o *observer) Look(_ context.Context, s watch.Subject) []watch.Sample {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	x, ok := o.samples[s.Images[0]+":"+s.Version]
+	if !ok {
+		x = watch.Sample{State: watch.Good, Detail: "1 of 1 pods are Ready"}
+	}
+	x.At, x.Kind, x.Name = time.Now(), watch.Rollout, "deployment "+s.Service
+	return []watch.Sample{x}
+}
+
+func (o *observer) Follow(s watch.Subject, wake func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.wakes[s.Service] = wake
+}
+
+func (o *observer) Unfollow(_, service string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.wakes, service)
+}
+
+// becomes says what a version is like from now on; whoever follows it is told.
+func (o *observer) becomes(version string, x watch.Sample) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.samples[version] = x
+	for _, wake := range o.wakes {
+		wake()
+	}
+}
+
+// observed has something watch the services of a world.
+func (w *world) observed() *observer {
+	w.t.Helper()
+	w.stop()
+	w.seen = &observer{samples: map[string]watch.Sample{}, wakes: map[string]func(){}}
+	w.start()
+	return w.seen
+}
+
 const config = `
 databases:
   data: { backup: { cronjob: dbaas/backup } }
@@ -163,6 +214,7 @@ type living struct {
 	key                          []byte
 	up                           *outside
 	backups                      *backups
+	observers                    []reconcile.Observer
 }
 
 // begin starts belay; it listens, and works on what there is.
@@ -186,7 +238,7 @@ func begin(ctx context.Context, with living) (*life, error) {
 	if l.app, err = github.New(github.Options{AppID: 1042, Key: key, URL: with.github, Log: log}); err != nil {
 		return nil, err
 	}
-	l.rec = reconcile.New(reconcile.Options{Store: st, GitHub: l.app, Mirrors: filepath.Join(with.dir, "mirrors"), Backups: with.backups, Log: log,
+	l.rec = reconcile.New(reconcile.Options{Store: st, GitHub: l.app, Mirrors: filepath.Join(with.dir, "mirrors"), Backups: with.backups, Observers: with.observers, Log: log,
 		Upstream: func(policy.Policy) (planner.Upstream, error) { return with.up, nil },
 		Wake:     func(ctx context.Context, id string) error { return l.engine.Wake(ctx, id) }})
 	if l.engine, err = engine.New(ctx, engine.Options{Store: st, Log: log, Poll: 50 * time.Millisecond, Backoff: func(int) time.Duration { return 20 * time.Millisecond }, Reconcile: l.rec.Reconcile, Dispatch: l.rec.Dispatch}); err != nil {
@@ -200,7 +252,11 @@ func begin(ctx context.Context, with living) (*life, error) {
 func (w *world) start() {
 	w.t.Helper()
 	ctx := context.Background()
-	l, err := begin(ctx, living{dir: w.dir, github: w.gh.URL(), key: w.gh.PrivateKey(), secret: w.gh.Secret(), up: w.up, backups: w.backups})
+	with := living{dir: w.dir, github: w.gh.URL(), key: w.gh.PrivateKey(), secret: w.gh.Secret(), up: w.up, backups: w.backups}
+	if w.seen != nil {
+		with.observers = []reconcile.Observer{w.seen}
+	}
+	l, err := begin(ctx, with)
 	if err != nil {
 		w.t.Fatal(err)
 	}

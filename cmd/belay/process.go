@@ -27,7 +27,7 @@ type parts struct {
 	github          github.Options
 	upstream        func(*github.App) func(policy.Policy) (planner.Upstream, error)
 	backups         reconcile.Backups
-	health          reconcile.Health
+	observers       []reconcile.Observer
 	diunToken       func() string
 	webhookSecret   func() string
 	notify          notify.Options // State, Now and Log are filled in
@@ -72,7 +72,7 @@ func (out *process) wire(ctx context.Context, p parts) error {
 		return usage{err}
 	}
 	out.rec = reconcile.New(reconcile.Options{Store: out.store, GitHub: out.app, Upstream: p.upstream(out.app), Mirrors: filepath.Join(p.state, "mirrors"),
-		Backups: p.backups, Health: p.health, Log: p.log, Wake: func(ctx context.Context, id string) error { return out.engine.Wake(ctx, id) },
+		Backups: p.backups, Observers: p.observers, Log: p.log, Wake: func(ctx context.Context, id string) error { return out.engine.Wake(ctx, id) },
 		Notify: func(ctx context.Context, id string) error { return out.engine.Notify(ctx, id) }})
 	replay := func(ctx context.Context) error {
 		n, err := out.server.Replay(ctx, out.app)
