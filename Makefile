@@ -4,7 +4,7 @@ TOOL     = $(GO) tool -modfile=hack/tools/go.mod
 PACKAGES = ./...
 FUZZTIME ?= 30s
 
-.PHONY: build demo setup test test-short check bench fuzz golden clean
+.PHONY: build demo setup kube test test-short check bench fuzz golden clean
 
 build: ## bin/belay
 	$(GO) build -trimpath -o bin/belay ./cmd/belay
@@ -12,8 +12,12 @@ build: ## bin/belay
 demo: ## plan three upgrades on the sample repository
 	$(GO) run ./cmd/belay demo
 
-setup: ## what tests need and Go does not bring along
+setup: ## what the tests need beyond Go: the Kubernetes control plane, PostgreSQL
 	@hack/setup
+
+kube: ## a Kubernetes control plane to look at, until Ctrl-C
+	@hack/setup kube
+	@$(GO) run ./hack/controlplane
 
 test: setup ## everything, with the race detector
 	$(GO) test -race $(PACKAGES)
