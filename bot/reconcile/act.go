@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/belaybot/belay/bot/cluster"
 	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/bot/report"
 	"github.com/belaybot/belay/bot/store"
@@ -72,7 +73,7 @@ func (r *Reconciler) entering(ctx context.Context, j *job, from lifecycle.State,
 	case lifecycle.Open: // after /upgrade retry
 		j.rec.Backup = backup{Try: j.rec.Backup.Try}
 	case lifecycle.Rewatching:
-		if err := r.startAgain(ctx, j); err != nil {
+		if err := r.startAgain(ctx, j, j.view); err != nil {
 			return err
 		}
 	default:
@@ -204,20 +205,33 @@ func (r *Reconciler) startBackup(ctx context.Context, j *job) error {
 	b, _ := j.policy.BackupFor(j.u.Service)
 	now := r.opts.Now()
 	try := j.rec.Backup.Try + 1
-	j.rec.Backup = backup{Key: hash(j.u.ID, j.pull.Head, fmt.Sprint(try)), Try: try, Config: b, Started: now, State: string(lifecycle.Running)}
+	j.rec.Backup = backup{Key: hash(j.u.ID, j.pull.Head, fmt.Sprint(try)), Try: try, Config: b, Asked: now, Started: now, State: string(lifecycle.Running)}
 	return r.lookAtBackup(ctx, j)
 }
 
 func (r *Reconciler) lookAtBackup(ctx context.Context, j *job) error {
+	b := &j.rec.Backup
 	if r.opts.Backups == nil {
-		j.rec.Backup.State, j.rec.Backup.Detail = string(lifecycle.Bad), "belay has no access to a cluster in which it could take the backup"
+		b.State, b.Detail = string(lifecycle.Bad), "belay has no access to a cluster in which it could take the backup"
 		return nil
 	}
-	state, detail, err := r.opts.Backups.Ensure(ctx, j.rec.Backup.Key, j.rec.Backup.Config)
+	manifest, err := r.manifest(j, j.view, b.Config.Kind, b.Config.Target)
+	if err != nil {
+		b.State, b.Detail = string(lifecycle.Bad), err.Error()
+		return nil
+	}
+	ready := j.rec.Ready
+	if ready.IsZero() {
+		ready = b.Asked
+	}
+	result, err := r.opts.Backups.Backup(ctx, cluster.BackupRequest{Key: b.Key, Backup: b.Config, Ready: ready, Manifest: manifest, Service: j.u.Service})
 	if err != nil {
 		return err
 	}
-	j.rec.Backup.State, j.rec.Backup.Detail = string(state), detail
+	b.State, b.Name, b.Detail, b.Shared = string(result.State), result.Name, result.Detail, result.Shared
+	if !result.Started.IsZero() {
+		b.Started = result.Started
+	}
 	return nil
 }
 

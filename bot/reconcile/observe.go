@@ -35,7 +35,7 @@ func (r *Reconciler) observe(ctx context.Context, j *job) (lifecycle.Observed, e
 	if err != nil {
 		return o, err
 	}
-	j.policy = v.policy
+	j.policy, j.view = v.policy, v
 	if err := r.obey(ctx, j, j.pull, &j.rec.Seen); err != nil {
 		return o, err
 	}
@@ -75,7 +75,21 @@ func (r *Reconciler) observe(ctx context.Context, j *job) (lifecycle.Observed, e
 	if o.State.Merged() || j.u.Final {
 		return o, r.observeUndo(ctx, j, v, &o)
 	}
+	j.observeReady(o)
 	return o, nil
+}
+
+// observeReady notes since when nothing but its turn and the backup keeps the
+// pull request from being merged: a backup that somebody else had made since
+// then serves this one too.
+func (j *job) observeReady(o lifecycle.Observed) {
+	o.Turn, o.Busy, o.NeedsRun = true, false, false
+	switch {
+	case o.State == lifecycle.Open && lifecycle.Next(o).Do != lifecycle.Merge:
+		j.rec.Ready = time.Time{}
+	case o.State == lifecycle.Open && j.rec.Ready.IsZero():
+		j.rec.Ready = o.Now
+	}
 }
 
 // observeOthers says whether another upgrade of the service is in the way.
@@ -188,7 +202,7 @@ func observeSchedule(p policy.Policy, o *lifecycle.Observed) error {
 	if o.Merging, err = window(p.Schedule.Merge); err != nil {
 		return fmt.Errorf("schedule.merge: %w", err)
 	}
-	o.BackupTimeout, o.RestoreTimeout, o.ApplyTimeout = 5*time.Minute, 15*time.Minute, p.Apply.Timeout
+	o.BackupTimeout, o.RestoreTimeout, o.ApplyTimeout = policy.DefaultBackupTimeout, 3*time.Hour, p.Apply.Timeout
 	o.WatchLongest = 2*plan.Window(p, o.Risk) + time.Hour
 	return nil
 }

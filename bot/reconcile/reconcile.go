@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/belaybot/belay/bot/cluster"
 	"github.com/belaybot/belay/bot/git"
 	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/bot/planner"
@@ -30,13 +31,13 @@ import (
 // ConfigPath is where the configuration stands on the default branch.
 const ConfigPath = ".github/belay.yml"
 
-// Backups takes the backup before a merge. Without one, a service whose backup
-// is configured is never merged: the backup counts as failed.
+// Backups saves data before a merge and puts it back with a revert. Without
+// it, a service whose backup is configured is never merged: the backup counts as
+// failed. *cluster.Cluster is one.
 type Backups interface {
-	// Ensure starts the backup of a service unless one with this key was
-	// started already, and says how it stands. detail is for people: the name of
-	// the Job, its last log lines.
-	Ensure(ctx context.Context, key string, b policy.Backup) (state lifecycle.Progress, detail string, err error)
+	Backup(ctx context.Context, r cluster.BackupRequest) (cluster.BackupResult, error)
+	Restore(ctx context.Context, r cluster.RestoreRequest) (cluster.BackupResult, error)
+	Scale(ctx context.Context, key string, w watch.Workload, down bool) (done bool, err error)
 }
 
 // Options are what a Reconciler works with.
@@ -102,7 +103,7 @@ func New(opts Options) *Reconciler {
 
 // maxSteps bounds the actions of one run. A life has fewer; more of them mean
 // that two rules undo each other.
-const maxSteps = 25
+const maxSteps = 40
 
 // Reconcile brings one upgrade as far as it can go now, and returns when to
 // look again at the latest; zero when it is over. Errors that will pass carry
@@ -142,6 +143,7 @@ type job struct {
 	undo   *github.Pull // the revert's; nil: none was read
 	events []store.Event
 	policy policy.Policy
+	view   *view  // the default branch as it was observed
 	waited string // rec.Waits as it was read
 }
 

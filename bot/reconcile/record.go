@@ -50,6 +50,7 @@ type record struct {
 	Answers  []answer `json:"answers,omitempty"`
 
 	// What happened after.
+	Ready   time.Time  `json:"ready,omitzero"` // since when only its turn and the backup keep it from being merged
 	Backup  backup     `json:"backup,omitzero"`
 	Merge   merge      `json:"merge,omitzero"`
 	Moves   []pin.Move `json:"moves,omitempty"`    // what the edits changed, for the undo
@@ -124,9 +125,11 @@ type backup struct {
 	Try     int           `json:"try,omitempty"`  // grows with every new backup of the upgrade
 	Name    string        `json:"name,omitempty"` // of what was made in the cluster
 	Config  policy.Backup `json:"config,omitzero"`
+	Asked   time.Time     `json:"asked,omitzero"` // when belay began to want it
 	Started time.Time     `json:"started,omitzero"`
 	State   string        `json:"state,omitempty"`
 	Detail  string        `json:"detail,omitempty"`
+	Shared  bool          `json:"shared,omitempty"` // it was made for another upgrade
 }
 
 type merge struct {

@@ -2,23 +2,137 @@ package reconcile
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 
+	"github.com/belaybot/belay/bot/cluster"
 	"github.com/belaybot/belay/rules/lifecycle"
+	"github.com/belaybot/belay/rules/policy"
+	"github.com/belaybot/belay/rules/watch"
 )
 
 // restores reports whether the configuration has the data put back with the
 // revert, without asking.
 func (j *job) restores() bool {
 	b, ok := j.policy.BackupFor(j.u.Service)
-	return ok && b.Restore != nil && j.rec.Migration && j.policy.Revert.OnMigration == "restore"
+	return ok && b.Restore != nil && j.rec.Migration && j.policy.Revert.OnMigration == "restore" && j.rec.Backup.State == string(lifecycle.Good)
 }
 
-func (r *Reconciler) observeRestore(ctx context.Context, j *job, o *lifecycle.Observed) error {
+// observeRestore says whether the data is to be put back, and carries that on
+// where it is under way: the workload is stopped first.
+func (r *Reconciler) observeRestore(ctx context.Context, j *job, v *view, o *lifecycle.Observed) error {
+	d := &j.rec.Undo.Data
 	o.Restoring = j.rec.Undo.Restore != nil || j.restores()
+	if o.State == lifecycle.Restoring && d.State == string(lifecycle.Running) {
+		if err := r.putBack(ctx, j, v); err != nil {
+			return err
+		}
+	}
+	if d.State != "" {
+		o.Restore = lifecycle.Progress(d.State)
+	}
 	return nil
 }
 
-func (r *Reconciler) startRestore(ctx context.Context, j *job) error { return nil }
+// startRestore begins to put the data back. Its key names the revert's head, so
+// that a repeat finds what was begun.
+func (r *Reconciler) startRestore(_ context.Context, j *job) error {
+	j.rec.Undo.Data = restore{Key: hash(j.u.ID, "restore", j.undo.Head), Started: r.opts.Now(), State: string(lifecycle.Running)}
+	return nil
+}
+
+// putBack stops the workloads, then runs the restore.
+func (r *Reconciler) putBack(ctx context.Context, j *job, v *view) error {
+	d := &j.rec.Undo.Data
+	fail := func(format string, args ...any) error {
+		d.State, d.Detail = string(lifecycle.Bad), fmt.Sprintf(format, args...)
+		j.rec.Failure.Again = d.Detail
+		return nil
+	}
+	b, _ := j.policy.BackupFor(j.u.Service)
+	if r.opts.Backups == nil || b.Restore == nil {
+		return fail("belay has no access to a cluster in which it could put the data back")
+	}
+	if !d.Stopped {
+		list := j.scalable(v)
+		if len(list) == 0 {
+			return fail("which workloads to stop is not known: put the data back by hand")
+		}
+		all := true
+		for _, w := range list {
+			done, err := r.opts.Backups.Scale(ctx, d.Key, w, true)
+			if errors.Is(err, cluster.ErrCannotScale) {
+				return fail("%s %s/%s was not stopped: %v", strings.ToLower(w.Kind), w.Namespace, w.Name, err)
+			}
+			if err != nil {
+				return err
+			}
+			all = all && done
+		}
+		if !all {
+			return nil
+		}
+		d.Stopped = true
+		j.event("belay", "stopped", "the workload is stopped, so that nothing writes while the data is put back", nil)
+		if err := r.save(ctx, j); err != nil {
+			return err
+		}
+	}
+	manifest, err := r.manifest(j, v, b.Restore.Kind, b.Restore.Target)
+	if err != nil {
+		return fail("%v", err)
+	}
+	result, err := r.opts.Backups.Restore(ctx, cluster.RestoreRequest{Key: d.Key, Restore: *b.Restore, Backup: b, Name: j.rec.Backup.Name, Manifest: manifest, Service: j.u.Service})
+	if err != nil {
+		return err
+	}
+	d.State, d.Name, d.Detail = string(result.State), result.Name, result.Detail
+	if result.State == lifecycle.Bad {
+		j.rec.Failure.Again = "the restore failed: " + result.Detail
+	}
+	return nil
+}
+
+// scalable are the workloads of a service that keep pods running.
+func (j *job) scalable(v *view) []watch.Workload {
+	return slices.DeleteFunc(j.subject(v, lifecycle.Watching).Workloads, func(w watch.Workload) bool {
+		return w.Kind != "" && w.Kind != "Deployment" && w.Kind != "StatefulSet"
+	})
+}
 
 // startAgain scales the workloads up that were stopped for the restore.
-func (r *Reconciler) startAgain(ctx context.Context, j *job) error { return nil }
+func (r *Reconciler) startAgain(ctx context.Context, j *job, v *view) error {
+	d := &j.rec.Undo.Data
+	if !d.Stopped || d.Up {
+		return nil
+	}
+	for _, w := range j.scalable(v) {
+		if _, err := r.opts.Backups.Scale(ctx, d.Key, w, false); err != nil {
+			return err
+		}
+	}
+	d.Up = true
+	return nil
+}
+
+// manifest reads the file of a Job from the default branch.
+func (r *Reconciler) manifest(j *job, v *view, kind policy.BackupKind, target string) ([]byte, error) {
+	if kind != policy.BackupJob {
+		return nil, nil
+	}
+	m, err := r.mirrorOf(j)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := m.Tree(v.sha)
+	if err != nil {
+		return nil, err
+	}
+	data, err := tree.ReadFile(target)
+	if err != nil {
+		return nil, fmt.Errorf("the manifest %s is not on the default branch: %w", target, err)
+	}
+	return data, nil
+}

@@ -24,7 +24,7 @@ func (r *Reconciler) observeUndo(ctx context.Context, j *job, v *view, o *lifecy
 	o.Rollback = u.Rollback != nil && j.rec.Merge.SHA != ""
 	o.Resume = u.Resume
 	o.Undo = lifecycle.Pull{State: lifecycle.PullNone}
-	if err := r.observeRestore(ctx, j, o); err != nil {
+	if err := r.observeRestore(ctx, j, v, o); err != nil {
 		return err
 	}
 	if o.State != lifecycle.Reverting {

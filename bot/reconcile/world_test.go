@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/belaybot/belay/bot/cluster"
 	"github.com/belaybot/belay/bot/engine"
 	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/bot/planner"
@@ -103,16 +104,34 @@ type backups struct {
 	mu    sync.Mutex
 	state map[string]lifecycle.Progress
 	made  map[string]int // by key
+	did   []string       // what was put back, stopped and started
 }
 
-func (b *backups) Ensure(_ context.Context, key string, c policy.Backup) (lifecycle.Progress, string, error) {
+func (b *backups) Backup(_ context.Context, r cluster.BackupRequest) (cluster.BackupResult, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.made[key]++
-	if s, ok := b.state[c.Target]; ok {
-		return s, "the last lines of the log", nil
+	b.made[r.Key]++
+	if s, ok := b.state[r.Backup.Target]; ok {
+		return cluster.BackupResult{State: s, Detail: "the last lines of the log"}, nil
 	}
-	return lifecycle.Good, "dump complete", nil
+	return cluster.BackupResult{State: lifecycle.Good, Name: r.Backup.Target + "-" + r.Key, Detail: "dump complete"}, nil
+}
+
+func (b *backups) Restore(_ context.Context, r cluster.RestoreRequest) (cluster.BackupResult, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.did = append(b.did, "restore "+r.Restore.Target)
+	if s, ok := b.state[r.Restore.Target]; ok {
+		return cluster.BackupResult{State: s, Detail: "the last lines of the log"}, nil
+	}
+	return cluster.BackupResult{State: lifecycle.Good, Name: r.Restore.Target + "-" + r.Key}, nil
+}
+
+func (b *backups) Scale(_ context.Context, _ string, w watch.Workload, down bool) (bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.did = append(b.did, map[bool]string{true: "down ", false: "up "}[down]+w.Namespace+"/"+w.Name)
+	return true, nil
 }
 
 func (b *backups) set(target string, s lifecycle.Progress) {

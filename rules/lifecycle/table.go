@@ -125,7 +125,7 @@ var table = slices.Concat([]Rule{
 	// The backup's own end comes before the gates: it is told even when one has shut.
 	{From: []State{BackingUp}, If: "the backup failed", When: func(o Observed) bool { return o.Backup == Bad }, Do: Enter, To: Aborted, Why: "the backup failed"},
 	{From: []State{BackingUp}, If: "the backup takes longer than its time-out", When: func(o Observed) bool { return o.Backup != Good && overdue(backupTimeout)(o) }, Do: Enter, To: Aborted, Why: "the backup did not end in time"},
-	{From: []State{BackingUp}, If: "the backup runs", When: func(o Observed) bool { return o.Backup != Good }, Do: Wait, Why: "the backup runs", Until: after(backupTimeout), On: []Event{OnTimer, OnPull, OnComment}},
+	{From: []State{BackingUp}, If: "the backup runs", When: func(o Observed) bool { return o.Backup != Good }, Do: Wait, Why: "the backup runs", Until: func(o Observed) time.Time { return earlier(quickly(o), after(backupTimeout)(o)) }, On: []Event{OnTimer, OnPull, OnComment}},
 
 	// The gates before the merge.
 	{From: gated, If: "held", When: func(o Observed) bool { return o.Held }, Do: Wait, To: Open, Why: "held", On: []Event{OnComment}},

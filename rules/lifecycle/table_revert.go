@@ -16,6 +16,7 @@ func needsUndoReview(o Observed) bool {
 
 func restoreTimeout(o Observed) time.Duration { return o.RestoreTimeout }
 
+// quickly is when to look again at what runs in the cluster or at GitHub and ends soon.
 func quickly(o Observed) time.Time { return o.Now.Add(10 * time.Second) }
 
 // rolledBack are the states that are over and whose merge can be undone.
