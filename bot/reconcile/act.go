@@ -345,7 +345,7 @@ func (r *Reconciler) comment(ctx context.Context, j *job, number int, pull *gith
 func (j *job) status() report.StatusView {
 	s := report.StatusView{Service: j.u.Service, From: j.u.From, To: j.u.To, State: lifecycle.State(j.u.State), Waits: j.rec.Waits, Risk: string(j.rec.Risk),
 		MergeSHA: j.rec.Merge.SHA, MergedBy: j.rec.Merge.By, Unbacked: j.rec.Merge.Unbacked, Updates: j.rec.Updates, Health: j.rec.Health,
-		BackupDetail: j.rec.Backup.Detail, Gone: j.rec.Gone, Failure: j.rec.Failure.Why, Log: j.rec.Failure.Log, Undo: j.rec.Undo.Pull, Clashes: j.rec.Undo.Clashes}
+		BackupDetail: j.rec.Backup.Detail, Gone: j.rec.Gone, Failure: j.rec.Failure.Why, Log: j.rec.Failure.Log, Undo: j.rec.Undo.Pull, Clashes: j.rec.Undo.Clashes, Offer: j.rec.Offer}
 	if j.rec.Failure.Again != "" {
 		s.Failure += "; then: " + j.rec.Failure.Again
 	}

@@ -53,7 +53,12 @@ func (r *Reconciler) commandMerged(j *job, by *said, cmd command.Command) (strin
 		}
 		u.Redo = true
 		return "the revert is built again on today's default branch", true
-	case command.Fix, command.Retry, command.To, command.Ignore, command.Backup, command.Step:
+	case command.Fix:
+		if state != lifecycle.Reverting {
+			return "there is nothing to mend: the upgrade is " + j.u.State, false
+		}
+		return j.mend(by)
+	case command.Retry, command.To, command.Ignore, command.Backup, command.Step:
 	}
 	return fmt.Sprintf("it is merged already and %s: `/upgrade rollback` undoes it", j.u.State), false
 }

@@ -142,7 +142,7 @@ func (rec *record) take(p *planned, v *view, head string, pr report.PullRequest,
 	rec.Marker, rec.Title, rec.Message = report.MarkerOf(u).String(), pr.Title, pr.Message
 	rec.Risk, rec.Reasons, rec.Security, rec.Migration = u.Risk.Level, u.Risk.Reasons, u.Risk.Security, u.Risk.Migration
 	rec.Automerge, rec.Blockers, rec.Steps, rec.Moves = u.Automerge, u.Blockers, u.Steps, u.Moves
-	rec.AppFrom, rec.AppTo = u.AppFrom, u.AppTo
+	rec.AppFrom, rec.AppTo, rec.Named = u.AppFrom, u.AppTo, namedIn(u)
 }
 
 // commit is what push brings to a branch.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/belaybot/belay/bot/report"
 	"github.com/belaybot/belay/rules/image"
 	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/plan"
@@ -61,9 +62,11 @@ type record struct {
 	Watched watch.Summary `json:"watched,omitzero"`
 	Parts   []watch.Part  `json:"parts,omitempty"` // what the watch saw last
 
-	Updates []string `json:"updates,omitempty"` // sentences about updates in place
-	Failure failure  `json:"failure,omitzero"`
-	Undo    undo     `json:"undo,omitzero"`
+	Updates []string      `json:"updates,omitempty"` // sentences about updates in place
+	Failure failure       `json:"failure,omitzero"`
+	Named   []string      `json:"named,omitempty"` // identifiers in the release notes
+	Offer   *report.Offer `json:"offer,omitempty"` // what would mend the failure
+	Undo    undo          `json:"undo,omitzero"`
 
 	// What belay wrote on GitHub, and a hash of it.
 	Comment int64           `json:"comment,omitempty"`
@@ -153,6 +156,8 @@ type failure struct {
 type undo struct {
 	Pull     int       `json:"pull,omitempty"`
 	Fix      bool      `json:"fix,omitempty"` // it mends instead of undoing
+	FixBy    *said     `json:"fix_by,omitempty"`
+	Replaces int       `json:"replaces,omitempty"` // the revert's pull request that it stands in for
 	Branch   string    `json:"branch,omitempty"`
 	Head     string    `json:"head,omitempty"` // the commit that belay pushed last
 	Pushed   time.Time `json:"pushed,omitzero"`

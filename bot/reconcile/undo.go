@@ -19,7 +19,7 @@ import (
 // still stands on the default branch.
 func (r *Reconciler) observeUndo(ctx context.Context, j *job, v *view, o *lifecycle.Observed) error {
 	u := &j.rec.Undo
-	o.AutoRevert, o.Fixing = j.policy.Revert.Automerge, u.Fix
+	o.AutoRevert, o.Fixing, o.Placeholder = j.policy.Revert.Automerge, u.Fix, u.Fix && j.rec.Offer != nil && j.rec.Offer.NeedsValue
 	o.Migrated = j.rec.Migration && o.State != lifecycle.Rewatching
 	o.Rollback = u.Rollback != nil && j.rec.Merge.SHA != ""
 	o.Resume = u.Resume
@@ -99,6 +99,10 @@ func (r *Reconciler) publishUndo(ctx context.Context, j *job) error {
 		return err
 	}
 	u := &j.rec.Undo
+	if u.Fix {
+		return r.publishFix(ctx, j, v, branch)
+	}
+	j.offerFix(v)
 	splices, undone, clashes := pin.Undo(v.inventory.Pins, j.rec.Moves)
 	u.Undone, u.Clashes, u.Base, u.Redo = undone, nil, v.sha, false
 	for _, c := range clashes {
@@ -153,6 +157,7 @@ func (j *job) undoView(edits []pin.Edit) report.UndoView {
 	if backed && b.Kind != policy.BackupNone && j.rec.Backup.State == string(lifecycle.Good) {
 		view.Backup, view.BackupAt = firstOf(j.rec.Backup.Name, backupName(b)), j.rec.Backup.Started
 	}
+	view.Offer = j.rec.Offer
 	view.MayRestore = backed && b.Restore != nil
 	return view
 }

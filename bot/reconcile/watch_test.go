@@ -24,7 +24,7 @@ func TestUnhealthyIsUndone(t *testing.T) {
 	w.dispatch("acme/web", "1.0.1")
 	w.waits("web", lifecycle.Reverted, "")
 	p := w.revert("web")
-	for _, want := range []string{"deployment web: CrashLoopBackOff", "panic: no such table"} {
+	for _, want := range []string{"deployment web/web: CrashLoopBackOff", "panic: no such table"} {
 		if !strings.Contains(p.Body, want) {
 			t.Errorf("%q is not in\n%s", want, p.Body)
 		}
@@ -90,5 +90,35 @@ func TestWatchGoesOnAfterARestart(t *testing.T) {
 	w.waits("web", lifecycle.Rewatching, "OOMKilled")
 	if got := w.image("web"); got != "acme/web:1.0.0" {
 		t.Errorf("main runs %s", got)
+	}
+}
+
+// memory gives a service's Terraform a memory limit.
+func memory(text, limit string) string {
+	return strings.Replace(text, " # pinned\n", " # pinned\n          resources {\n            limits = {\n              memory = \""+limit+"\"\n            }\n          }\n", 1)
+}
+
+func TestOOMKilledIsMended(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, map[string]string{"stacks/web/main.tf": memory(named("web", "acme/web:1.0.0"), "1Gi"),
+		".github/belay.yml": config + "revert: { automerge: false }\n"})
+	seen := w.observed()
+	seen.becomes("acme/web:1.0.1", watch.Sample{State: watch.Fatal, Cause: watch.CauseOOM, Detail: "OOMKilled"})
+	w.dispatch("acme/web", "1.0.1")
+	w.waits("web", lifecycle.Reverting, "approving review")
+	revert := w.revert("web")
+	if !strings.Contains(revert.Body, "### Or mend it") || !strings.Contains(revert.Body, "memory = \"2Gi\"") {
+		t.Fatalf("the revert does not offer the fix:\n%s", revert.Body)
+	}
+	seen.mu.Lock()
+	delete(seen.samples, "acme/web:1.0.1") // with more memory it is well
+	seen.mu.Unlock()
+	w.repo.Comment(revert.Number, "ana", "/upgrade fix")
+	w.waits("web", lifecycle.Verified, "")
+	if got, want := mustFile(t, w, "main", "stacks/web/main.tf"), memory(named("web", "acme/web:1.0.1"), "2Gi"); strings.TrimSpace(got) != strings.TrimSpace(want) {
+		t.Errorf("main has\n%s", got)
+	}
+	if p := w.revert("web"); p.MergeSHA != "" {
+		t.Error("the revert was merged as well")
 	}
 }

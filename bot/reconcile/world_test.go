@@ -154,7 +154,7 @@ func (o *observer) Look(_ context.Context, s watch.Subject) []watch.Sample {
 	if !ok {
 		x = watch.Sample{State: watch.Good, Detail: "1 of 1 pods are Ready"}
 	}
-	x.At, x.Kind, x.Name = time.Now(), watch.Rollout, "deployment "+s.Service
+	x.At, x.Kind, x.Name = time.Now(), watch.Rollout, "deployment "+s.Service+"/"+s.Service
 	return []watch.Sample{x}
 }
 

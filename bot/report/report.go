@@ -39,7 +39,7 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"code": code, "cell": cell, "plain": notes.Plain, "next": next, "level": level, "summary": summary,
 	"uses": uses, "link": link, "upper": strings.ToUpper, "join": strings.Join, "count": count, "lines": changedLines, "short": short,
 	"strong": func(e risk.Evidence) bool { return e.Strength == notes.Strong },
-	"fenced": fenced, "answer": answerText, "table": answerTable, "sentence": sentence,
+	"fenced": fenced, "diff": Offer.diff, "answer": answerText, "table": answerTable, "sentence": sentence,
 	"inc": func(i int) int { return i + 1 },
 }).ParseFS(files, "templates/*.tmpl"))
 

@@ -26,6 +26,7 @@ type StatusView struct {
 	Log               string // of the failing pod
 	Undo              int    // number of the revert's pull request
 	Clashes           []string
+	Offer             *Offer // what would have mended it
 	Gone              string
 	Updates           []string
 	Answers           []Answer

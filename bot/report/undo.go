@@ -24,10 +24,36 @@ type UndoView struct {
 	Backup        string // taken before the merge: "dbaas/postgresql-backup-belay-1a2b", "" for none
 	BackupAt      time.Time
 	Automerge     bool
+	Offer         *Offer // what would mend it instead; nil when nothing is recognised
 	Fix           string // what is mended, in words; "" when it is an undo
 	NeedsValue    bool   // the fix has a placeholder that a person fills in
 	Edits         []pin.Edit
 	Marker        Marker
+}
+
+// Offer is a change that would make the new version run.
+type Offer struct {
+	Path       string `json:"path"`
+	Line       int    `json:"line"`
+	Before     string `json:"before"` // whole lines
+	After      string `json:"after"`
+	Why        string `json:"why"`
+	NeedsValue bool   `json:"needs_value,omitempty"` // After has a placeholder
+}
+
+// diff shows the offer as a diff.
+func (o Offer) diff() string {
+	var b strings.Builder
+	for _, part := range []struct{ sign, text string }{{"-", o.Before}, {"+", o.After}} {
+		for _, line := range strings.Split(part.text, "\n") {
+			b.WriteString(part.sign + line + "\n")
+		}
+	}
+	fence := "```"
+	for strings.Contains(b.String(), fence) {
+		fence += "`"
+	}
+	return fence + "diff\n" + b.String() + fence
 }
 
 // RenderUndo writes the pull request of an undo, or of a fix.

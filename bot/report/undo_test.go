@@ -24,7 +24,10 @@ func TestUndoGolden(t *testing.T) {
 		v.Migration, v.Backup, v.BackupAt = true, "dbaas/mysql-backup-belay-1a2b", time.Date(2026, 3, 2, 11, 58, 0, 0, time.UTC)
 	}
 	for name, v := range map[string]report.UndoView{
-		"undo":                  view,
+		"undo": view,
+		"undo-offer": with(func(v *report.UndoView) {
+			v.Offer = &report.Offer{Path: "stacks/url/main.tf", Line: 40, Before: "            memory = \"1Gi\"", After: "            memory = \"2Gi\"", Why: "shlink was OOMKilled at 1Gi: its memory limit is doubled"}
+		}),
 		"undo-asks":             with(func(v *report.UndoView) { v.Automerge = false }),
 		"undo-migrated":         with(migrated),
 		"undo-migrated-restore": with(func(v *report.UndoView) { migrated(v); v.MayRestore = true }),
