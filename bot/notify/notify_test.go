@@ -230,7 +230,7 @@ func TestWhatWasBeforeIsNotTold(t *testing.T) {
 	if got := s.slack.Messages(); len(got) != 0 {
 		t.Errorf("told %+v", got)
 	}
-	s.happens("failed", lifecycle.Failed, "the service is not healthy")
+	s.happens("open revert", lifecycle.Reverting, "the service is not healthy")
 	tell(t, n)
 	roots, replies := s.split()
 	if len(roots) != 1 || len(replies) != 1 || !strings.Contains(replies[0].Shown, "not healthy") || !replies[0].Broadcast {

@@ -52,6 +52,15 @@ type record struct {
 		By       string `json:"by"`
 		Unbacked bool   `json:"unbacked"`
 	} `json:"merge"`
+	Failure struct {
+		Why string `json:"why"`
+		Log string `json:"log"`
+	} `json:"failure"`
+	Undo struct {
+		Pull    int      `json:"pull"`
+		Fix     bool     `json:"fix"`
+		Clashes []string `json:"clashes"`
+	} `json:"undo"`
 }
 
 // story reads an upgrade as it stands now.
@@ -83,9 +92,10 @@ func (n *Notifier) story(ctx context.Context, id string) (story, error) {
 func (n *Notifier) view(u store.Upgrade, rec record) report.UpgradeView {
 	v := report.UpgradeView{
 		StatusView: report.StatusView{Service: u.Service, From: u.From, To: u.To, State: lifecycle.State(u.State), Waits: rec.Waits, Risk: rec.Risk,
-			MergeSHA: rec.Merge.SHA, MergedBy: rec.Merge.By, Unbacked: rec.Merge.Unbacked, BackupDetail: rec.Backup.Detail, Health: rec.Health, Gone: rec.Gone},
+			MergeSHA: rec.Merge.SHA, MergedBy: rec.Merge.By, Unbacked: rec.Merge.Unbacked, BackupDetail: rec.Backup.Detail, Health: rec.Health, Gone: rec.Gone,
+			Failure: rec.Failure.Why, Log: rec.Failure.Log, Undo: rec.Undo.Pull, Clashes: rec.Undo.Clashes},
 		Repository: u.Repository, Pull: u.Pull, Automerge: rec.Automerge, Blockers: rec.Blockers,
-		BackedUp: rec.Backup.State == string(lifecycle.Good), Security: rec.Security, Migration: rec.Migration,
+		BackedUp: rec.Backup.State == string(lifecycle.Good), Security: rec.Security, Migration: rec.Migration, Fix: rec.Undo.Fix,
 	}
 	if rec.Held != nil {
 		v.HeldBy, v.HeldFor = rec.Held.Login, rec.Held.Reason
@@ -93,8 +103,14 @@ func (n *Notifier) view(u store.Upgrade, rec record) report.UpgradeView {
 	if rec.Backup.Config.Kind != "" {
 		v.Backup = strings.TrimSpace(rec.Backup.Config.Kind + " " + rec.Backup.Config.Target)
 	}
-	if u.Pull > 0 {
-		v.URL = fmt.Sprintf("%s/%s/pull/%d", strings.TrimSuffix(n.opts.GitHub, "/"), u.Repository, u.Pull)
-	}
+	v.URL, v.UndoURL = n.address(u.Repository, u.Pull), n.address(u.Repository, rec.Undo.Pull)
 	return v
+}
+
+// address is where people see a pull request, "" where there is none.
+func (n *Notifier) address(repository string, pull int) string {
+	if pull <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s/%s/pull/%d", strings.TrimSuffix(n.opts.GitHub, "/"), repository, pull)
 }

@@ -48,14 +48,26 @@ var announcements = map[string]announced{
 	string(lifecycle.Watching):   {event: "applied"},
 	string(lifecycle.Verified):   {event: "verified", important: true},
 	string(lifecycle.Unverified): {event: "unverified", important: true},
-	string(lifecycle.Failed):     {event: "failed", important: true, alarm: true, detail: func(v UpgradeView) string { return v.Health }},
 	string(lifecycle.Closed):     {event: "closed"},
 	string(lifecycle.Obsolete):   {event: "obsolete"},
 	string(lifecycle.Discard):    {event: "obsolete"},
-	"reverting":                  {event: "reverting", important: true},
-	"reverted":                   {event: "reverted", important: true, alarm: true},
-	"critical":                   {event: "critical", important: true, alarm: true},
+
+	// What follows a failure.
+	string(lifecycle.Undo):        {event: "reverting", again: "revert_updated", important: true, alarm: true, detail: podLog},
+	string(lifecycle.Restore):     {event: "restoring", important: true},
+	string(lifecycle.Restoring):   {event: "restoring", important: true},
+	string(lifecycle.Reverting):   {event: "restored"},
+	string(lifecycle.MergeUndo):   {event: "revert_merged"},
+	string(lifecycle.Undoing):     {event: "revert_merged"},
+	string(lifecycle.DiscardUndo): {event: "revert_applied"},
+	string(lifecycle.Rewatching):  {event: "revert_applied"},
+	string(lifecycle.Reverted):    {event: "reverted", important: true},
+	string(lifecycle.NotDeployed): {event: "not_deployed", important: true, alarm: true},
+	string(lifecycle.Failed):      {event: "failed", important: true},
+	string(lifecycle.Critical):    {event: "critical", important: true, alarm: true, detail: podLog},
 }
+
+func podLog(v UpgradeView) string { return v.Log }
 
 // silent are the events that show in the state of the message and are not told
 // by themselves: telling them would be noise.
@@ -73,6 +85,8 @@ type UpgradeView struct {
 	Repository string   // acme/home-ops
 	Pull       int      // 0: none yet
 	URL        string   // of the pull request, "" when there is none
+	UndoURL    string   // of the one that undoes or mends it, "" when there is none
+	Fix        bool     // that one mends instead of undoing
 	Automerge  bool     // belay may merge it without a person
 	Blockers   []string // why it may not
 	Backup     string   // the backup that is configured, "" for none

@@ -32,6 +32,13 @@ func SlackUpgrade(v UpgradeView) Slack {
 	} else {
 		small = append(small, mrkdwn(v.Repository))
 	}
+	if v.UndoURL != "" {
+		what := "undone by "
+		if v.Fix {
+			what = "mended by "
+		}
+		small = append(small, what+slackLink(v.UndoURL, fmt.Sprintf("#%d", v.Undo)))
+	}
 	if len(v.Security) > 0 {
 		small = append(small, "fixes "+mrkdwn(strings.Join(v.Security, ", ")))
 	}
@@ -50,8 +57,12 @@ func sign(s lifecycle.State) string {
 	switch s {
 	case lifecycle.Verified, lifecycle.Unverified:
 		return ":white_check_mark:"
-	case lifecycle.Aborted, lifecycle.Failed, "reverted", "critical":
+	case lifecycle.Aborted, lifecycle.Failed, lifecycle.NotDeployed:
 		return ":x:"
+	case lifecycle.Reverting, lifecycle.Restoring, lifecycle.Undoing, lifecycle.Rewatching, lifecycle.Reverted:
+		return ":rewind:"
+	case lifecycle.Critical:
+		return ":rotating_light:"
 	case lifecycle.Closed, lifecycle.Obsolete:
 		return ":heavy_minus_sign:"
 	default:

@@ -59,12 +59,28 @@ func TestSlackGolden(t *testing.T) {
 	with("applied", "watching", "applied", false, func(*report.UpgradeView) {})
 	with("verified", "verified", "healthy through the whole window", false, func(*report.UpgradeView) {})
 	with("unverified", "unverified", "nobody looked", false, func(*report.UpgradeView) {})
-	with("failed", "failed", "CI could not apply it", false, func(*report.UpgradeView) {})
 	with("closed", "closed", "closed by a person: this version is ignored until there is a newer one", false, func(*report.UpgradeView) {})
 	with("obsolete", "obsolete", "the default branch has it already", false, func(*report.UpgradeView) {})
-	with("reverting", "reverting", "the service is not healthy", false, func(*report.UpgradeView) {})
-	with("reverted", "reverted", "the service was not healthy", false, func(*report.UpgradeView) {})
-	with("critical", "critical", "the revert failed too", false, func(*report.UpgradeView) {})
+	undone := func(state lifecycle.State) func(*report.UpgradeView) {
+		return func(v *report.UpgradeView) {
+			v.State, v.Undo, v.UndoURL, v.Log = state, 13, "https://github.com/acme/home-ops/pull/13", "linkwarden-7d: CrashLoopBackOff\nerror: relation \"links\" does not exist"
+		}
+	}
+	with("reverting", "open revert", "the service is not healthy", false, undone(lifecycle.Reverting))
+	with("reverting what may have migrated data", "open revert", "the service is not healthy", false, func(v *report.UpgradeView) {
+		undone(lifecycle.Reverting)(v)
+		v.Migration, v.Waits = true, "data may have been migrated: /upgrade restore puts image and data back together, /upgrade approve the image alone"
+	})
+	with("mended", "open revert", "asked to mend it", false, func(v *report.UpgradeView) { undone(lifecycle.Reverting)(v); v.Fix = true })
+	with("the revert was built anew", "open revert", "the base moved", true, undone(lifecycle.Reverting))
+	with("restoring", "start restore", "the workload is stopped and the data put back", false, undone(lifecycle.Restoring))
+	with("restored", "reverting", "the data is back", false, undone(lifecycle.Reverting))
+	with("the revert is merged", "merge revert", "all gates of the revert are open", false, undone(lifecycle.Undoing))
+	with("the revert is applied", "watching again", "the revert was applied", false, undone(lifecycle.Rewatching))
+	with("reverted", "reverted", "the old version is healthy again", false, undone(lifecycle.Reverted))
+	with("critical", "critical", "the service is not healthy after the revert either", false, undone(lifecycle.Critical))
+	with("not deployed", "not deployed", "merged and applied, and yet it does not run", false, func(*report.UpgradeView) {})
+	with("failed", "failed", "taken over by a person", false, undone(lifecycle.Failed))
 	compare(t, "slack.golden", b.String())
 }
 
@@ -125,7 +141,7 @@ func TestEveryStateIsTold(t *testing.T) {
 			t.Errorf("nothing says whether people are told of %q: add a row to announcements and a text to announce.tmpl, or a word to silent", s)
 		}
 	}
-	for _, do := range []lifecycle.Verb{lifecycle.Publish, lifecycle.Discard, lifecycle.Backup, lifecycle.Merge} {
+	for _, do := range []lifecycle.Verb{lifecycle.Publish, lifecycle.Discard, lifecycle.Backup, lifecycle.Merge, lifecycle.Undo, lifecycle.DiscardUndo, lifecycle.Restore, lifecycle.MergeUndo} {
 		if told, _ := report.Told(string(do)); !told {
 			t.Errorf("%q is not told", do)
 		}
