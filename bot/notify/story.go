@@ -85,6 +85,9 @@ func (n *Notifier) story(ctx context.Context, id string) (story, error) {
 			s.all = append(s.all, happening{event: e, say: say})
 		}
 		happened[e.What] = true
+		if e.What == string(lifecycle.Rewatching) { // a revert after that, or after a fix that does not help, is news
+			delete(happened, string(lifecycle.Undo))
+		}
 	}
 	return s, nil
 }

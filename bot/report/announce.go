@@ -103,7 +103,7 @@ func Announce(v UpgradeView, h Happening) (Announcement, bool) {
 	}
 	a := Announcement{Event: row.event, Important: row.important, Alarm: row.alarm}
 	if h.Again && row.again != "" {
-		a.Event, a.Important = row.again, false
+		a.Event, a.Important, a.Alarm, row.detail = row.again, false, false, nil
 	}
 	var b strings.Builder
 	execute(&b, "tell "+a.Event, struct {

@@ -32,13 +32,20 @@ func TestOperateCurrent(t *testing.T) {
 			t.Errorf("%s is not in the table of variables", name)
 		}
 	}
+	happenings := []string{string(lifecycle.Publish), string(lifecycle.Discard), string(lifecycle.Backup), string(lifecycle.Merge),
+		string(lifecycle.Undo), string(lifecycle.DiscardUndo), string(lifecycle.Restore), string(lifecycle.MergeUndo)}
 	for _, s := range lifecycle.States() {
 		if !strings.Contains(doc, "\n| "+string(s)+" |") {
 			t.Errorf("the state %q is not explained", s)
 		}
-		a, told := report.Announce(report.UpgradeView{}, report.Happening{What: string(s)})
-		if told && !strings.Contains(doc, "\n| `"+a.Event+"` |") {
-			t.Errorf("the event %q is not explained", a.Event)
+		happenings = append(happenings, string(s))
+	}
+	for _, what := range happenings {
+		for _, again := range []bool{false, true} {
+			a, told := report.Announce(report.UpgradeView{}, report.Happening{What: what, Again: again})
+			if told && !strings.Contains(doc, "\n| `"+a.Event+"` |") {
+				t.Errorf("the event %q is not explained", a.Event)
+			}
 		}
 	}
 }
