@@ -111,7 +111,7 @@ type slackText struct {
 	Verbatim *bool  `json:"verbatim"`
 }
 
-func (t slackText) check(limit int) error {
+func (t slackText) check() error {
 	switch n := utf8.RuneCountInString(t.Text); {
 	case t.Type != "mrkdwn" && t.Type != "plain_text":
 		return fmt.Errorf("a text object of type %q", t.Type)
@@ -119,8 +119,8 @@ func (t slackText) check(limit int) error {
 		return fmt.Errorf("emoji is for plain_text")
 	case t.Type == "plain_text" && t.Verbatim != nil:
 		return fmt.Errorf("verbatim is for mrkdwn")
-	case n == 0 || n > limit:
-		return fmt.Errorf("a text of %d characters; 1 to %d are taken", n, limit)
+	case n == 0 || n > slackMaxSection:
+		return fmt.Errorf("a text of %d characters; 1 to %d are taken", n, slackMaxSection)
 	}
 	return nil
 }
@@ -162,7 +162,6 @@ func block(raw json.RawMessage) ([]string, error) {
 	dec := json.NewDecoder(strings.NewReader(string(raw)))
 	dec.DisallowUnknownFields()
 	var texts []slackText
-	limit := slackMaxSection
 	switch kind.Type {
 	case "section":
 		var b struct {
@@ -198,7 +197,7 @@ func block(raw json.RawMessage) ([]string, error) {
 	}
 	var out []string
 	for _, t := range texts {
-		if err := t.check(limit); err != nil {
+		if err := t.check(); err != nil {
 			return nil, err
 		}
 		out = append(out, t.Text)

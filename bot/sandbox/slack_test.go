@@ -1,6 +1,7 @@
 package sandbox_test
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -81,7 +82,8 @@ func TestSlackTakesSlackGo(t *testing.T) {
 		t.Error(err)
 	}
 	_, _, err = c.PostMessage("#upgrades", slack.MsgOptionText("three", false))
-	if limit, ok := err.(*slack.RateLimitedError); !ok || limit.RetryAfter == 0 {
+	var limit *slack.RateLimitedError
+	if !errors.As(err, &limit) || limit.RetryAfter == 0 {
 		t.Errorf("over the limit: %v", err)
 	}
 	if err := slack.PostWebhook(s.WebhookURL()+"x", &slack.WebhookMessage{Text: "x"}); err == nil {
