@@ -81,6 +81,9 @@ const (
 	slug  = "belay"
 )
 
+// appKey is the key of every stand-in of this process: it takes long to make.
+var appKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+
 // NewGitHub starts a stand-in on a free port of loopback. Close ends it.
 func NewGitHub(opts Options) (*GitHub, error) {
 	if opts.Now == nil {
@@ -95,7 +98,7 @@ func NewGitHub(opts Options) (*GitHub, error) {
 	if opts.Report == nil {
 		opts.Report = func(error) {}
 	}
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := appKey()
 	if err != nil {
 		return nil, err
 	}
