@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/bradleyfalzon/ghinstallation/v2"
+	"github.com/golang-jwt/jwt/v4"
 	gh "github.com/google/go-github/v60/github"
 )
 
@@ -80,10 +81,7 @@ func New(opts Options) (*App, error) {
 		return nil, err
 	}
 	if opts.API == "" {
-		opts.API = strings.TrimSuffix(opts.URL, "/") + "/api/v3"
-		if web.Host == "github.com" {
-			opts.API = "https://api.github.com"
-		}
+		opts.API = apiOf(web)
 	}
 	api, err := address("--github-api", opts.API)
 	if err != nil {
@@ -95,26 +93,64 @@ func New(opts Options) (*App, error) {
 		limits: newLimiter(opts.HTTP, opts.Now)}, nil
 }
 
+// apiOf is where the REST API of a GitHub is: beside github.com and the hosts of
+// GitHub Enterprise Cloud with data residency (acme.ghe.com), below those of
+// GitHub Enterprise Server.
+func apiOf(web *url.URL) string {
+	if host := strings.ToLower(web.Host); host == "github.com" || strings.HasSuffix(host, ".ghe.com") {
+		return web.Scheme + "://api." + host
+	}
+	return strings.TrimSuffix(web.String(), "/") + "/api/v3"
+}
+
 func address(flag, s string) (*url.URL, error) {
 	u, err := url.Parse(s)
+	if err == nil && u.User != nil { // not to be quoted
+		return nil, fmt.Errorf("%s holds credentials: give the address alone, and the App's key as BELAY_APP_KEY", flag)
+	}
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
 		return nil, fmt.Errorf("%s %q is not a URL: give one such as https://github.example.org", flag, s)
 	}
 	return u, nil
 }
 
-// apps is the transport that signs as the App itself.
+// apps is the transport that signs as the App itself, with the key as it is at
+// the time of each request.
 func (a *App) apps() (*ghinstallation.AppsTransport, error) {
-	key, err := a.opts.Key()
-	if err != nil {
-		return nil, fmt.Errorf("the App's private key: %w", err)
+	if _, err := a.signer(); err != nil {
+		return nil, err
 	}
-	tr, err := ghinstallation.NewAppsTransport(a.limits, a.opts.AppID, key)
+	tr, err := ghinstallation.NewAppsTransportWithOptions(a.limits, a.opts.AppID, ghinstallation.WithSigner(freshKey{a}))
 	if err != nil {
-		return nil, fmt.Errorf("the App's private key: %w: it has to be the PEM file that GitHub made", err)
+		return nil, err
 	}
 	tr.BaseURL = strings.TrimSuffix(a.api.String(), "/")
 	return tr, nil
+}
+
+// freshKey signs the App's own tokens with the key that is set now.
+type freshKey struct{ app *App }
+
+// Sign implements ghinstallation.Signer.
+func (s freshKey) Sign(claims jwt.Claims) (string, error) {
+	key, err := s.app.signer()
+	if err != nil {
+		return "", err
+	}
+	return key.Sign(claims)
+}
+
+// signer reads the App's key.
+func (a *App) signer() (*ghinstallation.RSASigner, error) {
+	data, err := a.opts.Key()
+	if err != nil {
+		return nil, fmt.Errorf("the App's private key: %w", err)
+	}
+	key, err := jwt.ParseRSAPrivateKeyFromPEM(data)
+	if err != nil {
+		return nil, errors.New("the App's private key cannot be read: it has to be the PEM file that GitHub made")
+	}
+	return ghinstallation.NewRSASigner(jwt.SigningMethodRS256, key), nil
 }
 
 // asApp is a client that acts as the App itself.

@@ -31,8 +31,14 @@ func meaning(err error) error {
 	if errors.As(err, &limited) {
 		return limited
 	}
+	// go-github sees limits, too, where it uses one client for several requests.
+	var primary *gh.RateLimitError
+	if errors.As(err, &primary) {
+		return &Limited{Until: primary.Rate.Reset.Add(time.Second)}
+	}
 	var token *ghinstallation.HTTPError
 	if errors.As(err, &token) && token.Response != nil {
+		_ = token.Response.Body.Close() // ghinstallation leaves it open
 		switch token.Response.StatusCode {
 		case http.StatusForbidden, http.StatusNotFound, http.StatusUnauthorized:
 			return fmt.Errorf("%w: no installation token (HTTP %d)", ErrNoAccess, token.Response.StatusCode)

@@ -4,17 +4,20 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/belaybot/belay/bot/upstream"
 )
 
-// maxKept is how many answers are kept for conditional requests, and
-// maxKeptSize how many bytes one may have.
+// How many answers are kept for conditional requests, how many bytes one may
+// have, and all of them together.
 const (
-	maxKept     = 2_000
-	maxKeptSize = 256 << 10
+	maxKept      = 2_000
+	maxKeptSize  = 256 << 10
+	maxKeptTotal = 32 << 20
 )
 
 // limiter stands below all clients. It obeys GitHub's rate limits: a request
@@ -26,9 +29,16 @@ type limiter struct {
 	now  func() time.Time
 
 	mu    sync.Mutex
-	until map[string]time.Time // by credential
+	until map[bucket]time.Time
 	kept  map[string]answer
 	order []string // keys of kept, oldest first
+	size  int      // bytes of kept
+}
+
+// bucket is what GitHub counts apart: REST and GraphQL, for each installation.
+type bucket struct {
+	who     string // credential
+	graphql bool
 }
 
 // answer is a kept answer with its ETag.
@@ -39,18 +49,31 @@ type answer struct {
 }
 
 func newLimiter(base http.RoundTripper, now func() time.Time) *limiter {
-	return &limiter{base: base, now: now, until: map[string]time.Time{}, kept: map[string]answer{}}
+	return &limiter{base: base, now: now, until: map[bucket]time.Time{}, kept: map[string]answer{}}
+}
+
+// theApp stands for the App's own credential, which is another one every time.
+const theApp = "the App"
+
+// bucketOf says which limit a request counts against. Installation tokens are
+// sent as "token …", the App's own as "Bearer …".
+func bucketOf(req *http.Request) bucket {
+	who := req.Header.Get("Authorization")
+	if strings.HasPrefix(who, "Bearer ") {
+		who = theApp
+	}
+	return bucket{who, strings.HasSuffix(req.URL.Path, "/graphql")}
 }
 
 // RoundTrip sends a request unless a limit is known to refuse it.
 func (l *limiter) RoundTrip(req *http.Request) (*http.Response, error) {
-	who := req.Header.Get("Authorization")
+	b := bucketOf(req)
 	key := ""
 	l.mu.Lock()
-	until := l.until[who]
+	until := l.until[b]
 	var old answer
-	if req.Method == http.MethodGet {
-		key = who + " " + req.Header.Get("Accept") + " " + req.URL.String()
+	if req.Method == http.MethodGet && b.who != theApp { // GitHub's ETags hold for one credential
+		key = b.who + " " + req.Header.Get("Accept") + " " + req.URL.String()
 		old = l.kept[key]
 	}
 	l.mu.Unlock()
@@ -67,10 +90,15 @@ func (l *limiter) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if until, limited := upstream.LimitedUntil(resp, l.now()); limited {
 		_ = resp.Body.Close()
-		l.mu.Lock()
-		l.until[who] = until
-		l.mu.Unlock()
+		if resp.Header.Get("X-Ratelimit-Remaining") == "0" {
+			l.wait(until, b)
+		} else { // a secondary limit is for everything that the credential asks for
+			l.wait(until, bucket{b.who, false}, bucket{b.who, true})
+		}
 		return nil, &Limited{Until: until}
+	}
+	if until, last := usedUp(resp); last {
+		l.wait(until, b)
 	}
 	if resp.StatusCode == http.StatusNotModified && old.etag != "" {
 		_ = resp.Body.Close()
@@ -82,6 +110,30 @@ func (l *limiter) RoundTrip(req *http.Request) (*http.Response, error) {
 		return l.keep(key, etag, resp)
 	}
 	return resp, nil
+}
+
+// usedUp reports whether an answer was the last one of its window, and when
+// the next begins.
+func usedUp(resp *http.Response) (time.Time, bool) {
+	if resp.Header.Get("X-Ratelimit-Remaining") != "0" {
+		return time.Time{}, false
+	}
+	unix, err := strconv.ParseInt(resp.Header.Get("X-Ratelimit-Reset"), 10, 64)
+	return time.Unix(unix, 0).Add(time.Second), err == nil
+}
+
+// wait has nothing sent until a moment that some limits end at.
+func (l *limiter) wait(until time.Time, buckets ...bucket) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for old, at := range l.until { // of tokens that ended long ago
+		if at.Before(l.now()) {
+			delete(l.until, old)
+		}
+	}
+	for _, b := range buckets {
+		l.until[b] = until
+	}
 }
 
 // keep stores an answer and gives it back to be read.
@@ -108,11 +160,14 @@ func (l *limiter) keep(key, etag string, resp *http.Response) (*http.Response, e
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, ok := l.kept[key]; !ok {
+	old, ok := l.kept[key]
+	if !ok {
 		l.order = append(l.order, key)
 	}
 	l.kept[key] = answer{etag: etag, header: header, body: head}
-	for len(l.order) > maxKept {
+	l.size += len(head) - len(old.body)
+	for len(l.order) > maxKept || l.size > maxKeptTotal {
+		l.size -= len(l.kept[l.order[0]].body)
 		delete(l.kept, l.order[0])
 		l.order = l.order[1:]
 	}

@@ -30,16 +30,17 @@ func (r *Repository) FindPull(ctx context.Context, branch string) (Pull, error) 
 		return Pull{}, fmt.Errorf("%s: pull requests of branch %s: %w", r.Name, branch, r.noAccess(err))
 	}
 	for _, p := range list { // a server may not know the filter
-		if p.GetHead().GetRef() == branch && r.isSame(p) {
+		if p.GetHead().GetRef() == branch && isSame(p) {
 			return summary(p), nil
 		}
 	}
 	return Pull{}, nil
 }
 
-// isSame reports whether a pull request comes from this repository and not from a fork.
-func (r *Repository) isSame(p *gh.PullRequest) bool {
-	return strings.EqualFold(p.GetHead().GetRepo().GetFullName(), r.Name)
+// isSame reports whether a pull request comes from its own repository and not
+// from a fork. Names are not compared: a renamed repository answers to the old one.
+func isSame(p *gh.PullRequest) bool {
+	return p.GetHead().GetRepo().GetID() == p.GetBase().GetRepo().GetID()
 }
 
 // summary is what a list shows of a pull request.
@@ -66,7 +67,7 @@ func (r *Repository) OpenPulls(ctx context.Context, prefix string) ([]Pull, erro
 			return nil, fmt.Errorf("%s: open pull requests: %w", r.Name, r.noAccess(err))
 		}
 		for _, p := range list {
-			if strings.HasPrefix(p.GetHead().GetRef(), prefix) && r.isSame(p) {
+			if strings.HasPrefix(p.GetHead().GetRef(), prefix) && isSame(p) {
 				out = append(out, summary(p))
 			}
 		}

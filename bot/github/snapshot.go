@@ -307,11 +307,13 @@ func (r *Repository) query(ctx context.Context, query string, variables map[stri
 		Data   any `json:"data"`
 		Errors []struct {
 			Type    string `json:"type"`
+			Path    []any  `json:"path"`
 			Message string `json:"message"`
 		} `json:"errors"`
 	}
 	got.Data = into
-	if _, err := r.rest.Do(ctx, req, &got); err != nil {
+	resp, err := r.rest.Do(ctx, req, &got)
+	if err != nil {
 		return r.noAccess(err)
 	}
 	if len(got.Errors) == 0 {
@@ -320,10 +322,17 @@ func (r *Repository) query(ctx context.Context, query string, variables map[stri
 	e := got.Errors[0]
 	switch e.Type {
 	case "NOT_FOUND":
+		if len(e.Path) == 1 { // the repository itself: GitHub hides what the App may not see
+			r.app.Forget(r.Name)
+			return fmt.Errorf("%w: %s", ErrNoAccess, e.Message)
+		}
 		return fmt.Errorf("%w: %s", ErrNotFound, e.Message)
 	case "FORBIDDEN":
 		return fmt.Errorf("%w: %s", ErrNoAccess, e.Message)
 	case "RATE_LIMITED":
+		if reset := resp.Rate.Reset; !reset.IsZero() {
+			return &Limited{Until: reset.Add(time.Second)}
+		}
 		return &Limited{Until: r.app.opts.Now().Add(time.Minute)}
 	}
 	return errors.New("GraphQL: " + e.Message)

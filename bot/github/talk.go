@@ -74,7 +74,7 @@ type CheckRun struct {
 const maxSummary = 65_535
 
 // SetCheckRun makes a check run, or changes the one with the given id, and
-// returns its id. An id of another commit makes a new one.
+// returns its id. An id that GitHub does not know any more makes a new one.
 func (r *Repository) SetCheckRun(ctx context.Context, id int64, c CheckRun) (int64, error) {
 	status := "in_progress"
 	var conclusion *string

@@ -2,8 +2,9 @@ package sandbox
 
 import "strings"
 
-// graph is a repository as GraphQL shows it. g.mu is held.
-func (r *Repository) graph() object {
+// graph is a repository as GraphQL shows it; what it has not is reported as
+// missing. g.mu is held.
+func (r *Repository) graph(missing func(kind, what string, path ...string)) object {
 	main := resolve(r.dir, "refs/heads/"+defaultBranch)
 	return object{"__typename": "Repository", "id": itoa(int(r.id)), "nameWithOwner": r.FullName(),
 		"defaultBranchRef": object{"id": "main", "name": defaultBranch, "target": object{"__typename": "Commit", "oid": main}},
@@ -24,6 +25,7 @@ func (r *Repository) graph() object {
 			}
 			p := r.pull(n)
 			if p == nil {
+				missing("PullRequest", "number of "+itoa(n), "repository", "pullRequest")
 				return nil
 			}
 			return r.graphPull(p, main)

@@ -29,16 +29,20 @@ func (g *GitHub) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "Problems parsing JSON")
 		return
 	}
-	fail := func(kind, message string) {
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(object{"data": nil, "errors": []object{{"type": kind, "message": message}}})
+	answer := func(data any, errs ...object) {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		out := object{"data": data}
+		if len(errs) > 0 {
+			out["errors"] = errs
+		}
+		_ = json.NewEncoder(w).Encode(out)
 	}
 	if p := g.spend(w.Header(), t.owner, "graphql"); p != nil {
 		if w.Header().Get("X-RateLimit-Remaining") != "0" { // a secondary limit
 			refuse(w, p.status, p.message)
 			return
 		}
-		fail("RATE_LIMITED", p.message)
+		answer(nil, object{"type": "RATE_LIMITED", "message": p.message})
 		return
 	}
 	doc, err := parser.ParseQuery(&ast.Source{Input: in.Query})
@@ -49,26 +53,25 @@ func (g *GitHub) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		g.violation("GraphQL: %w", err)
-		fail("", err.Error())
+		answer(nil, object{"message": err.Error()})
 		return
 	}
 	g.contract.countQuery(doc)
+	var errs []object
+	missing := func(kind, what string, path ...string) {
+		errs = append(errs, object{"type": "NOT_FOUND", "path": path, "message": "Could not resolve to a " + kind + " with the " + what + "."})
+	}
 	data := object{"repository": func(args map[string]any) any {
 		owner, _ := args["owner"].(string)
 		name, _ := args["name"].(string)
 		repo, _ := g.find(owner, name)
 		if repo == nil || repo.owner != t.owner || repo.hidden {
+			missing("Repository", "name '"+owner+"/"+name+"'", "repository")
 			return nil
 		}
-		return repo.graph()
+		return repo.graph(missing)
 	}}
-	out := selected(doc.Operations[0].SelectionSet, data, in.Variables)
-	if out["repository"] == nil {
-		fail("NOT_FOUND", "Could not resolve to a Repository with the name given.")
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(object{"data": out})
+	answer(selected(doc.Operations[0].SelectionSet, data, in.Variables), errs...)
 }
 
 // countQuery notes a query by what it asks a repository for, and the fields of
