@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,6 +61,12 @@ type hook struct {
 				From string `json:"from"`
 			} `json:"name"`
 		} `json:"repository"`
+		Owner struct {
+			From struct {
+				User         *account `json:"user"`
+				Organization *account `json:"organization"`
+			} `json:"from"`
+		} `json:"owner"`
 	} `json:"changes"`
 	ClientPayload json.RawMessage `json:"client_payload"`
 }
@@ -67,15 +75,41 @@ type named struct {
 	FullName string `json:"full_name"`
 }
 
+type account struct {
+	Login string `json:"login"`
+}
+
+// formerly is the full name that a repository had before it was renamed or
+// given to another owner, "" when it was not.
+func (h hook) formerly() string {
+	owner, name, _ := strings.Cut(h.Repository.FullName, "/")
+	from := h.Changes.Owner.From
+	switch {
+	case h.Action == "renamed" && h.Changes.Repository.Name.From != "":
+		return owner + "/" + h.Changes.Repository.Name.From
+	case h.Action == "transferred" && from.User != nil && from.User.Login != "":
+		return from.User.Login + "/" + name
+	case h.Action == "transferred" && from.Organization != nil && from.Organization.Login != "":
+		return from.Organization.Login + "/" + name
+	}
+	return ""
+}
+
+// errMalformed means that a webhook's body is not what GitHub sends. Sending it
+// again would not help.
+var errMalformed = errors.New("the webhook's body cannot be read")
+
 // Take carries out one webhook whose signature has been checked: it wakes the
-// upgrades concerned. A delivery that was taken before is ignored.
+// upgrades concerned. A delivery that was taken before is ignored. It returns
+// errMalformed for a body that is no webhook's.
 func (s *Server) Take(ctx context.Context, event, guid string, body []byte) error {
 	var h hook
 	if err := json.Unmarshal(body, &h); err != nil {
-		return nil //nolint:nilerr // sending it again would not help
+		return fmt.Errorf("%w: %w", errMalformed, err)
 	}
-	if guid != "" {
-		known, err := s.opts.Store.Remembers(ctx, "delivery "+guid)
+	names := deliveryNames(event, guid, body)
+	for _, name := range names {
+		known, err := s.opts.Store.Remembers(ctx, name)
 		if err != nil || known {
 			return err
 		}
@@ -83,13 +117,29 @@ func (s *Server) Take(ctx context.Context, event, guid string, body []byte) erro
 	if err := s.route(ctx, event, h); err != nil {
 		return err
 	}
-	if guid == "" {
-		return nil
-	}
 	// Remembered after it was carried out: a webhook that is taken twice only
 	// makes belay look twice, one that is lost may be missed.
-	_, err := s.opts.Store.Remember(ctx, "delivery "+guid, s.opts.Now().Add(keepDeliveries))
-	return err
+	for _, name := range names {
+		if _, err := s.opts.Store.Remember(ctx, name, s.opts.Now().Add(keepDeliveries)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deliveryNames are what a delivery is remembered by: its id, and its body where
+// the body says more than "look again". The id is not signed: somebody who has
+// an old body could send it under another one.
+func deliveryNames(event, guid string, body []byte) []string {
+	var out []string
+	if guid != "" {
+		out = append(out, "delivery "+guid)
+	}
+	if event == "repository" {
+		sum := sha256.Sum256(body)
+		out = append(out, "webhook "+hex.EncodeToString(sum[:]))
+	}
+	return out
 }
 
 func (s *Server) route(ctx context.Context, event string, h hook) error {
@@ -125,10 +175,9 @@ func (s *Server) route(ctx context.Context, event string, h hook) error {
 		_, _, err = s.keep(ctx, d, "repository_dispatch", repository)
 		return err
 	case "repository":
-		if from := h.Changes.Repository.Name.From; h.Action == "renamed" && from != "" {
-			owner, _, _ := strings.Cut(repository, "/")
-			s.opts.Forget(owner + "/" + from)
-			if err := s.opts.Store.Rename(ctx, owner+"/"+from, repository); err != nil {
+		if from := h.formerly(); from != "" && from != repository {
+			s.opts.Forget(from)
+			if err := s.opts.Store.Rename(ctx, from, repository); err != nil {
 				return err
 			}
 		}
@@ -220,7 +269,10 @@ func (s *Server) Replay(ctx context.Context, app *github.App) (int, error) {
 		if err != nil {
 			return n, err
 		}
-		if err := s.Take(ctx, d.Event, d.GUID, payload); err != nil {
+		if err := s.Take(ctx, d.Event, d.GUID, payload); errors.Is(err, errMalformed) {
+			s.opts.Log.Warn("a webhook in the delivery log was passed over", "delivery", d.GUID, "why", err)
+			continue
+		} else if err != nil {
 			return n, fmt.Errorf("webhook delivery %s: %w", d.GUID, err)
 		}
 		n++

@@ -17,6 +17,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -197,24 +198,38 @@ const keepDeliveries = 14 * 24 * time.Hour
 // maxWebhook is the largest webhook in bytes that is read: GitHub's own limit.
 const maxWebhook = 25 << 20
 
+// signatureForm matches X-Hub-Signature-256: "sha256=" and 64 hexadecimal
+// digits; not "sha1=…", and not without the name of the method.
+var signatureForm = regexp.MustCompile(`^sha256=[0-9a-fA-F]{64}$`)
+
 func (s *Server) webhook(w http.ResponseWriter, req *http.Request) {
 	secret := s.opts.WebhookSecret()
 	if secret == "" {
 		plainText(w, http.StatusServiceUnavailable, "no webhook secret is set: --webhook-secret-file or BELAY_WEBHOOK_SECRET")
 		return
 	}
-	body, err := io.ReadAll(io.LimitReader(req.Body, maxWebhook+1))
-	if err != nil || len(body) > maxWebhook {
+	signature := req.Header.Get(gh.SHA256SignatureHeader)
+	if !signatureForm.MatchString(signature) { // before a large body is read
+		plainText(w, http.StatusUnauthorized, "no signature of the form sha256=…: set the webhook's secret on GitHub")
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxWebhook))
+	if err != nil {
 		plainText(w, http.StatusRequestEntityTooLarge, "the webhook is too large or broke off")
 		return
 	}
-	if err := gh.ValidateSignature(req.Header.Get(gh.SHA256SignatureHeader), body, []byte(secret)); err != nil || !strings.HasPrefix(req.Header.Get(gh.SHA256SignatureHeader), "sha256=") {
+	if err := gh.ValidateSignature(signature, body, []byte(secret)); err != nil {
 		plainText(w, http.StatusUnauthorized, "the signature does not fit")
 		return
 	}
 	event, guid := gh.WebHookType(req), gh.DeliveryID(req)
 	s.hooks.WithLabelValues(known(event)).Inc()
-	if err := s.Take(req.Context(), event, guid, body); err != nil {
+	err = s.Take(req.Context(), event, guid, body)
+	if errors.Is(err, errMalformed) {
+		plainText(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	if err != nil {
 		s.opts.Log.Error("a webhook could not be taken", "event", event, "delivery", guid, "why", err)
 		plainText(w, http.StatusServiceUnavailable, "not taken; send it again")
 		return

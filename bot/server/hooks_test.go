@@ -1,0 +1,579 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha1" //nolint:gosec // to show that it is refused
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/belaybot/belay/bot/github"
+	"github.com/belaybot/belay/bot/sandbox"
+	"github.com/belaybot/belay/bot/server"
+	"github.com/belaybot/belay/bot/store"
+)
+
+const hookSecret = "a secret that nobody guesses"
+
+// gate is belay's door with a state behind it and a queue that only notes.
+type gate struct {
+	t     testing.TB
+	store *store.Store
+	srv   *server.Server
+	log   *bytes.Buffer
+
+	mu         sync.Mutex
+	woken      []string
+	dispatched []string
+	forgotten  []string
+	broken     error // what the queue answers
+}
+
+func newGate(t testing.TB, change ...func(*server.Options)) *gate {
+	t.Helper()
+	st, err := store.Open(context.Background(), store.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = st.Close() })
+	g := &gate{t: t, store: st, log: &bytes.Buffer{}}
+	opts := server.Options{Store: st, Queue: g, DiunToken: func() string { return "token" }, WebhookSecret: func() string { return hookSecret },
+		Forget: func(name string) {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			g.forgotten = append(g.forgotten, name)
+		}, Log: slog.New(slog.NewTextHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	for _, f := range change {
+		f(&opts)
+	}
+	g.srv = server.New(opts)
+	return g
+}
+
+// Wake implements server.Queue.
+func (g *gate) Wake(_ context.Context, id string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.broken == nil {
+		g.woken = append(g.woken, id)
+	}
+	return g.broken
+}
+
+// DispatchTx implements server.Queue.
+func (g *gate) DispatchTx(_ context.Context, _ *sql.Tx, id string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.dispatched = append(g.dispatched, id)
+	return nil
+}
+
+// took gives what was woken and forgotten since it was asked last, sorted.
+func (g *gate) took() (woken, forgotten []string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	woken, forgotten = g.woken, g.forgotten
+	g.woken, g.forgotten = nil, nil
+	slices.Sort(woken)
+	slices.Sort(forgotten)
+	return slices.Compact(woken), slices.Compact(forgotten)
+}
+
+// The commits of the upgrades in the state.
+var (
+	headA = strings.Repeat("a", 40)
+	headB = strings.Repeat("b", 40)
+)
+
+// upgrades puts upgrades into the state: web (#7) and wiki (#8) of
+// acme/home-ops, things (#7) of bo/things, and one that is over (#9).
+func (g *gate) upgrades() {
+	g.t.Helper()
+	for _, u := range []store.Upgrade{
+		{ID: "web", Repository: "acme/home-ops", Service: "web", Lane: "web", State: "open", Pull: 7, Data: []byte(`{"head":"` + headA + `"}`)},
+		{ID: "wiki", Repository: "acme/home-ops", Service: "wiki", Lane: "wiki", State: "open", Pull: 8, Data: []byte(`{"head":"` + headB + `"}`)},
+		{ID: "things", Repository: "bo/things", Service: "web", Lane: "web", State: "open", Pull: 7, Data: []byte(`{"head":"` + headA + `"}`)},
+		{ID: "over", Repository: "acme/home-ops", Service: "blog", Lane: "blog", State: "verified", Pull: 9, Final: true, Data: []byte(`{"head":"` + headA + `"}`)},
+	} {
+		if _, _, err := g.store.CreateUpgrade(g.t.Context(), u); err != nil {
+			g.t.Fatal(err)
+		}
+	}
+}
+
+func sign(body []byte) string {
+	mac := hmac.New(sha256.New, []byte(hookSecret))
+	mac.Write(body)
+	return "sha256=" + hex.EncodeToString(mac.Sum(nil))
+}
+
+// post sends a webhook as GitHub does, changed where a test wants it so.
+func (g *gate) post(event, guid, body string, change ...func(*http.Request)) (int, string) {
+	g.t.Helper()
+	req := httptest.NewRequest(http.MethodPost, "/github/webhook", strings.NewReader(body))
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("X-GitHub-Event", event)
+	req.Header.Set("X-GitHub-Delivery", guid)
+	req.Header.Set("X-Hub-Signature-256", sign([]byte(body)))
+	for _, f := range change {
+		f(req)
+	}
+	rec := httptest.NewRecorder()
+	g.srv.Handler().ServeHTTP(rec, req)
+	return rec.Code, rec.Body.String()
+}
+
+// TestWebhooksThatAreRefused: nothing is woken, and nothing is remembered, so
+// that the real one still counts.
+func TestWebhooksThatAreRefused(t *testing.T) {
+	const body = `{"action":"closed","number":7,"pull_request":{"number":7},"repository":{"full_name":"acme/home-ops","default_branch":"main"}}`
+	header := func(value string) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set("X-Hub-Signature-256", value) }
+	}
+	old := hmac.New(sha1.New, []byte(hookSecret))
+	old.Write([]byte(body))
+	sha1sum := hex.EncodeToString(old.Sum(nil))
+	other := hmac.New(sha256.New, []byte("another secret"))
+	other.Write([]byte(body))
+	for _, tc := range []struct {
+		name, body string
+		change     func(*http.Request)
+		code       int
+		says       string
+	}{
+		{"not signed", body, func(r *http.Request) { r.Header.Del("X-Hub-Signature-256") }, 401, "no signature"},
+		{"signed with nothing", body, header(""), 401, "no signature"},
+		{"signed with another secret", body, header("sha256=" + hex.EncodeToString(other.Sum(nil))), 401, "does not fit"},
+		{"another body than was signed", strings.Replace(body, "7", "8", 1), header(sign([]byte(body))), 401, "does not fit"},
+		{"a body with one more byte", body + " ", header(sign([]byte(body))), 401, "does not fit"},
+		{"signed with SHA-1, in the old header", body, func(r *http.Request) {
+			r.Header.Del("X-Hub-Signature-256")
+			r.Header.Set("X-Hub-Signature", "sha1="+sha1sum)
+		}, 401, "no signature"},
+		{"signed with SHA-1, in the new header", body, header("sha1=" + sha1sum), 401, "no signature"},
+		{"signed without the name of the method", body, header(strings.TrimPrefix(sign([]byte(body)), "sha256=")), 401, "no signature"},
+		{"signed with half a sum", body, header(sign([]byte(body))[:39]), 401, "no signature"},
+		{"signed with words", body, header("sha256=" + strings.Repeat("z", 64)), 401, "no signature"},
+		{"no body", "", nil, 400, "cannot be read"},
+		{"half a body", body[:40], nil, 400, "cannot be read"},
+		{"text", "hello", nil, 400, "cannot be read"},
+		{"a form, as GitHub sends where the webhook is set up so", "payload=%7B%7D", nil, 400, "cannot be read"},
+		{"a list", "[]", nil, 400, "cannot be read"},
+		{"a number that is a word", strings.Replace(body, `"number":7`, `"number":"seven"`, 1), nil, 400, "cannot be read"},
+		{"a repository that is a word", `{"repository":"acme/home-ops"}`, nil, 400, "cannot be read"},
+		{"read with GET", body, func(r *http.Request) { r.Method = http.MethodGet }, 405, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			g := newGate(t)
+			g.upgrades()
+			var change []func(*http.Request)
+			if tc.change != nil {
+				change = append(change, tc.change)
+			}
+			code, said := g.post("pull_request", "guid-1", tc.body, change...)
+			if code != tc.code || !strings.Contains(said, tc.says) {
+				t.Errorf("HTTP %d %s, want %d %s", code, said, tc.code, tc.says)
+			}
+			if woken, _ := g.took(); len(woken) > 0 {
+				t.Errorf("woke %v", woken)
+			}
+			if strings.Contains(said+g.log.String(), hookSecret) || strings.Contains(said+g.log.String(), sign([]byte(tc.body))) {
+				t.Errorf("a secret in %s %s", said, g.log)
+			}
+			if code, _ := g.post("pull_request", "guid-1", body); code != 202 {
+				t.Errorf("the real one: HTTP %d", code)
+			}
+			if woken, _ := g.took(); !slices.Equal(woken, []string{"web"}) {
+				t.Errorf("the real one woke %v", woken)
+			}
+		})
+	}
+}
+
+func TestWebhookWithoutASecret(t *testing.T) {
+	g := newGate(t, func(o *server.Options) { o.WebhookSecret = func() string { return "" } })
+	empty := hmac.New(sha256.New, nil)
+	empty.Write([]byte("{}"))
+	code, said := g.post("ping", "guid-1", "{}", func(r *http.Request) {
+		r.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(empty.Sum(nil)))
+	})
+	if code != 503 || !strings.Contains(said, "BELAY_WEBHOOK_SECRET") {
+		t.Errorf("HTTP %d %s", code, said)
+	}
+}
+
+// endless is a body that does not end, and counts what was read of it.
+type endless struct{ n int }
+
+func (e *endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	e.n += len(p)
+	return len(p), nil
+}
+
+// TestHugeWebhooks: no more is read than GitHub sends, and nothing at all of
+// what is not signed.
+func TestHugeWebhooks(t *testing.T) {
+	const limit = 25 << 20
+	for _, tc := range []struct {
+		name      string
+		signature string
+		code      int
+		read      int // at most
+	}{
+		{"not signed", "", 401, 0},
+		{"signed with something", "sha256=" + strings.Repeat("a", 64), 413, limit + 1<<20},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			g := newGate(t)
+			body := &endless{}
+			req := httptest.NewRequest(http.MethodPost, "/github/webhook", body)
+			req.Header.Set("X-Hub-Signature-256", tc.signature)
+			rec := httptest.NewRecorder()
+			g.srv.Handler().ServeHTTP(rec, req)
+			if rec.Code != tc.code || body.n > tc.read {
+				t.Errorf("HTTP %d after %d bytes, want %d after %d at most", rec.Code, body.n, tc.code, tc.read)
+			}
+		})
+	}
+	t.Run("the largest that GitHub sends", func(t *testing.T) {
+		g := newGate(t)
+		if code, said := g.post("push", "guid-1", `{"ref":"`+strings.Repeat("x", limit-10)+`"}`); code != 202 {
+			t.Errorf("HTTP %d %s", code, said)
+		}
+	})
+}
+
+// TestEveryExampleIsTaken sends every example that GitHub gives of the events
+// that the App subscribes to.
+func TestEveryExampleIsTaken(t *testing.T) {
+	examples, err := sandbox.WebhookExamples()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := newGate(t)
+	g.upgrades()
+	n := 0
+	for _, event := range slices.Sorted(maps.Keys(examples)) {
+		for i, body := range examples[event] {
+			n++
+			if code, said := g.post(event, fmt.Sprintf("%s-%d", event, i), string(body)); code != http.StatusAccepted {
+				t.Errorf("%s %d: HTTP %d %s", event, i, code, said)
+			}
+		}
+		t.Logf("%-25s %2d", event, len(examples[event]))
+	}
+	t.Logf("%d examples of %d events taken", n, len(examples))
+	if len(examples) != 12 || n < 90 {
+		t.Errorf("%d examples of %d events: some are missing", n, len(examples))
+	}
+}
+
+// TestWebhooksWake says which upgrades each event has looked at again.
+func TestWebhooksWake(t *testing.T) {
+	const repo = `"repository":{"full_name":"acme/home-ops","default_branch":"main"}`
+	for _, tc := range []struct {
+		name, event, body string
+		want              []string
+	}{
+		{"a pull request", "pull_request", `{"action":"closed","number":7,` + repo + `}`, []string{"web"}},
+		{"a pull request with the same number elsewhere", "pull_request", `{"action":"closed","number":7,"repository":{"full_name":"bo/things"}}`, []string{"things"}},
+		{"a pull request that is none of belay's", "pull_request", `{"action":"closed","number":70,` + repo + `}`, nil},
+		{"a repository that belay does not know", "pull_request", `{"action":"closed","number":7,"repository":{"full_name":"eve/x"}}`, nil},
+		{"a review", "pull_request_review", `{"action":"submitted","pull_request":{"number":8},` + repo + `}`, []string{"wiki"}},
+		{"a comment", "issue_comment", `{"action":"created","issue":{"number":8,"pull_request":{"url":"x"}},` + repo + `}`, []string{"wiki"}},
+		{"a comment that was edited", "issue_comment", `{"action":"edited","issue":{"number":8,"pull_request":{"url":"x"}},` + repo + `}`, nil},
+		{"a comment on an issue", "issue_comment", `{"action":"created","issue":{"number":8},` + repo + `}`, nil},
+		{"a check run of a head", "check_run", `{"action":"completed","check_run":{"head_sha":"` + headA + `"},` + repo + `}`, []string{"web"}},
+		{"a check suite of a head", "check_suite", `{"action":"completed","check_suite":{"head_sha":"` + headB + `"},` + repo + `}`, []string{"wiki"}},
+		{"a status of a head", "status", `{"sha":"` + headB + `","state":"success",` + repo + `}`, []string{"wiki"}},
+		{"a status of a commit that is none of belay's", "status", `{"sha":"` + strings.Repeat("c", 40) + `",` + repo + `}`, nil},
+		{"a status of half a commit", "status", `{"sha":"aaaa",` + repo + `}`, nil},
+		{"a status without a commit", "status", `{` + repo + `}`, nil},
+		{"a push to the default branch", "push", `{"ref":"refs/heads/main",` + repo + `}`, []string{"web", "wiki"}},
+		{"a push to another branch", "push", `{"ref":"refs/heads/topic",` + repo + `}`, nil},
+		{"a tag named like the default branch", "push", `{"ref":"refs/tags/main",` + repo + `}`, nil},
+		{"a repository that was archived", "repository", `{"action":"archived",` + repo + `}`, []string{"web", "wiki"}},
+		{"an installation that was suspended", "installation", `{"action":"suspend"}`, []string{"things", "web", "wiki"}},
+		{"repositories that were added", "installation_repositories", `{"action":"added","repositories_added":[{"full_name":"acme/home-ops"}]}`, []string{"things", "web", "wiki"}},
+		{"a ping", "ping", `{"zen":"Keep it logically awesome.","hook_id":1}`, nil},
+		{"an event that belay does not know", "sponsorship", `{"action":"created",` + repo + `}`, nil},
+		{"an event without a name", "", `{"action":"closed","number":7,` + repo + `}`, nil},
+		{"an event with nothing in it", "pull_request", `{}`, nil},
+		{"nulls everywhere", "issue_comment", `{"action":null,"issue":null,"repository":null,"installation":null}`, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			g := newGate(t)
+			g.upgrades()
+			if code, said := g.post(tc.event, "guid-1", tc.body); code != http.StatusAccepted {
+				t.Errorf("HTTP %d %s", code, said)
+			}
+			woken, _ := g.took()
+			if diff := cmp.Diff(tc.want, woken); diff != "" {
+				t.Errorf("woken (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestReplayedWebhooks sends the same twice.
+func TestReplayedWebhooks(t *testing.T) {
+	const closed = `{"action":"closed","number":7,"repository":{"full_name":"acme/home-ops","default_branch":"main"}}`
+	const renamed = `{"action":"renamed","changes":{"repository":{"name":{"from":"home-ops"}}},"repository":{"full_name":"acme/home"}}`
+	const back = `{"action":"renamed","changes":{"repository":{"name":{"from":"home"}}},"repository":{"full_name":"acme/home-ops"}}`
+	g := newGate(t)
+	g.upgrades()
+	for _, step := range []struct {
+		name, event, guid, body string
+		woken                   []string
+		repository              string // of web, afterwards
+	}{
+		{"the first time", "pull_request", "one", closed, []string{"web"}, "acme/home-ops"},
+		{"the same delivery again", "pull_request", "one", closed, nil, "acme/home-ops"},
+		{"the same delivery with another body", "pull_request", "one", strings.Replace(closed, "closed", "opened", 1), nil, "acme/home-ops"},
+		{"the same body as another delivery makes belay look again", "pull_request", "two", closed, []string{"web"}, "acme/home-ops"},
+		{"renamed", "repository", "three", renamed, []string{"web", "wiki"}, "acme/home"},
+		{"renamed back", "repository", "four", back, []string{"web", "wiki"}, "acme/home-ops"},
+		{"the old renaming again", "repository", "three", renamed, nil, "acme/home-ops"},
+		{"the old renaming under another id", "repository", "five", renamed, nil, "acme/home-ops"},
+		{"without an id", "pull_request", "", closed, []string{"web"}, "acme/home-ops"},
+		{"without an id again", "pull_request", "", closed, []string{"web"}, "acme/home-ops"},
+	} {
+		if code, said := g.post(step.event, step.guid, step.body); code != http.StatusAccepted {
+			t.Errorf("%s: HTTP %d %s", step.name, code, said)
+		}
+		woken, _ := g.took()
+		if diff := cmp.Diff(step.woken, woken); diff != "" {
+			t.Errorf("%s: woken (-want +got):\n%s", step.name, diff)
+		}
+		if u, err := g.store.Upgrade(t.Context(), "web"); err != nil || u.Repository != step.repository {
+			t.Errorf("%s: web is in %s, %v", step.name, u.Repository, err)
+		}
+	}
+}
+
+// TestWebhookThatCouldNotBeTaken is not remembered: GitHub's log has it, and it
+// counts when it is sent again.
+func TestWebhookThatCouldNotBeTaken(t *testing.T) {
+	const body = `{"action":"closed","number":7,"repository":{"full_name":"acme/home-ops"}}`
+	g := newGate(t)
+	g.upgrades()
+	g.broken = errors.New("the queue is away")
+	if code, said := g.post("pull_request", "one", body); code != http.StatusServiceUnavailable || !strings.Contains(said, "send it again") || strings.Contains(said, "queue") {
+		t.Errorf("HTTP %d %s", code, said)
+	}
+	g.broken = nil
+	if code, _ := g.post("pull_request", "one", body); code != http.StatusAccepted {
+		t.Errorf("again: HTTP %d", code)
+	}
+	if woken, _ := g.took(); !slices.Equal(woken, []string{"web"}) {
+		t.Errorf("woke %v", woken)
+	}
+}
+
+// TestRepositoryDispatch takes a dispatch in the three forms of SPEC section 3.
+func TestRepositoryDispatch(t *testing.T) {
+	const full = `{"diun_version":"4.31.0","hostname":"node-1","status":"new","provider":"kubernetes","image":"docker.io/vaultwarden/server:1.35.8","hub_link":"","mime_type":"","digest":"","created":"2026-03-26T12:23:56Z","platform":"linux/amd64"}`
+	for _, tc := range []struct {
+		name, action, payload string
+		event                 string // that belay listens to; "" is diun
+		want                  string // image and tag
+		warns                 string
+	}{
+		{"DIUN's own form", "diun", full, "", "docker.io/vaultwarden/server 1.35.8", ""},
+		{"the flattened form", "diun", `{"diun_entry_status":"new","diun_entry_image":"vaultwarden/server","diun_entry_imagetag":"1.35.8","diun_entry_provider":"kubernetes"}`, "", "docker.io/vaultwarden/server 1.35.8", ""},
+		{"the minimal form", "diun", `{"image":"vaultwarden/server","tag":"1.35.8"}`, "", "docker.io/vaultwarden/server 1.35.8", ""},
+		{"another event type", "deploy", `{"image":"vaultwarden/server","tag":"1.35.8"}`, "", "", ""},
+		{"another event type that is configured", "deploy", `{"image":"vaultwarden/server","tag":"1.35.8"}`, "deploy", "docker.io/vaultwarden/server 1.35.8", ""},
+		{"no tag", "diun", `{"image":"vaultwarden/server"}`, "", "", "tag"},
+		{"no payload", "diun", `null`, "", "", "refused"},
+		{"a payload that is text", "diun", `"vaultwarden/server:1.35.8"`, "", "", "refused"},
+		{"an image that would break out", "diun", `{"image":"vaultwarden/server;rm","tag":"1.35.8"}`, "", "", "refused"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			g := newGate(t, func(o *server.Options) { o.Event = tc.event })
+			body := fmt.Sprintf(`{"action":%q,"branch":"main","client_payload":%s,"repository":{"full_name":"acme/home-ops"}}`, tc.action, tc.payload)
+			for _, guid := range []string{"one", "one", "two"} { // sent again, and said again
+				if code, said := g.post("repository_dispatch", guid, body); code != http.StatusAccepted {
+					t.Errorf("HTTP %d %s", code, said)
+				}
+			}
+			list, err := g.store.Dispatches(t.Context(), 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, d := range list {
+				got = append(got, d.Image+" "+d.Tag)
+				if d.Source != "repository_dispatch" || d.Repository != "acme/home-ops" {
+					t.Errorf("%+v", d)
+				}
+			}
+			want := []string(nil)
+			if tc.want != "" {
+				want = []string{tc.want}
+			}
+			if diff := cmp.Diff(want, got); diff != "" || len(g.dispatched) != len(want) {
+				t.Errorf("%d planned; stored (-want +got):\n%s", len(g.dispatched), diff)
+			}
+			if !strings.Contains(g.log.String(), tc.warns) {
+				t.Errorf("the log says %q, want something about %q", g.log, tc.warns)
+			}
+		})
+	}
+}
+
+// TestWhatGitHubSays has the stand-in's webhooks arrive: renamed, transferred,
+// suspended, uninstalled and installed again.
+func TestWhatGitHubSays(t *testing.T) {
+	gh, err := sandbox.NewGitHub(sandbox.Options{Dir: t.TempDir(), Secret: hookSecret, Validate: true, Report: func(err error) { t.Error(err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer gh.Close()
+	repo, err := gh.AddRepository("acme", "home-ops", map[string]string{"a": "b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := gh.AddRepository("bo", "things", map[string]string{"a": "b"}); err != nil {
+		t.Fatal(err)
+	}
+	g := newGate(t)
+	g.upgrades()
+	web := httptest.NewServer(g.srv.Handler())
+	defer web.Close()
+	gh.SetWebhook(web.URL + "/github/webhook")
+	all := []string{"things", "web", "wiki"}
+	for _, step := range []struct {
+		name             string
+		do               func()
+		woken, forgotten []string
+		repository       string // of web, afterwards
+	}{
+		{"a ping", gh.Ping, nil, nil, "acme/home-ops"},
+		{"suspended", func() { gh.Suspend("acme", true) }, all, []string{"acme/home-ops"}, "acme/home-ops"},
+		{"no longer suspended", func() { gh.Suspend("acme", false) }, all, []string{"acme/home-ops"}, "acme/home-ops"},
+		{"taken out of the installation", func() { repo.SetInstalled(false) }, all, []string{"acme/home-ops"}, "acme/home-ops"},
+		{"put back", func() { repo.SetInstalled(true) }, all, []string{"acme/home-ops"}, "acme/home-ops"},
+		{"uninstalled", func() { gh.Uninstall("acme") }, all, []string{"acme/home-ops"}, "acme/home-ops"},
+		{"installed again", func() { gh.Install("acme") }, all, []string{"acme/home-ops"}, "acme/home-ops"},
+		{"renamed", func() { repo.Rename("home") }, []string{"web", "wiki"}, []string{"acme/home-ops"}, "acme/home"},
+		{"given to another owner", func() { repo.Transfer("bo") }, []string{"web", "wiki"}, []string{"acme/home"}, "bo/home"},
+	} {
+		step.do()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		if err := gh.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		woken, forgotten := g.took()
+		if diff := cmp.Diff(step.woken, woken) + cmp.Diff(step.forgotten, forgotten); diff != "" {
+			t.Errorf("%s: woken and forgotten (-want +got):\n%s", step.name, diff)
+		}
+		if u, err := g.store.Upgrade(t.Context(), "web"); err != nil || u.Repository != step.repository {
+			t.Errorf("%s: web is in %s, %v", step.name, u.Repository, err)
+		}
+	}
+	for _, d := range gh.DeliveryLog() {
+		if d.Status != http.StatusAccepted {
+			t.Errorf("%s: HTTP %d", d.Event, d.Status)
+		}
+	}
+}
+
+// TestMissedWebhooks are fetched from the delivery log, each once.
+func TestMissedWebhooks(t *testing.T) {
+	gh, err := sandbox.NewGitHub(sandbox.Options{Dir: t.TempDir(), Secret: hookSecret, Validate: true, Report: func(err error) { t.Error(err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer gh.Close()
+	repo, err := gh.AddRepository("acme", "home-ops", map[string]string{"a": "b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := github.New(github.Options{AppID: gh.AppID(), Key: func() ([]byte, error) { return gh.PrivateKey(), nil }, URL: gh.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := newGate(t)
+	g.upgrades()
+	web := httptest.NewServer(g.srv.Handler())
+	defer web.Close()
+	flush := func() {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := gh.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gh.SetWebhook(web.URL + "/github/webhook")
+	repo.SetStatus(headA, "plan", "success")
+	flush()
+	if woken, _ := g.took(); !slices.Equal(woken, []string{"web"}) {
+		t.Fatalf("taken at once: %v", woken)
+	}
+	gh.SetWebhook("") // belay is away
+	repo.SetStatus(headB, "plan", "success")
+	repo.Dispatch("diun", map[string]any{"image": "acme/web", "tag": "1.0.1"})
+	flush()
+	for i, want := range []int{2, 0} {
+		n, err := g.srv.Replay(t.Context(), app)
+		if err != nil || n != want {
+			t.Errorf("start %d: %d taken, %v; want %d", i, n, err, want)
+		}
+	}
+	if woken, _ := g.took(); !slices.Equal(woken, []string{"wiki"}) {
+		t.Errorf("woken %v", woken)
+	}
+	if len(g.dispatched) != 1 {
+		t.Errorf("%d dispatches", len(g.dispatched))
+	}
+}
+
+// FuzzWebhook: whatever is signed is taken or refused; it breaks nothing.
+func FuzzWebhook(f *testing.F) {
+	examples, err := sandbox.WebhookExamples()
+	if err != nil {
+		f.Fatal(err)
+	}
+	for event, list := range examples {
+		f.Add(event, []byte(list[0]))
+	}
+	g := newGate(f)
+	for _, u := range []string{"web", "wiki"} {
+		if _, _, err := g.store.CreateUpgrade(context.Background(), store.Upgrade{ID: u, Repository: "acme/home-ops", Service: u, Lane: u, State: "open", Pull: len(u), Data: []byte(`{"head":"` + headA + `"}`)}); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.Fuzz(func(t *testing.T, event string, body []byte) {
+		req := httptest.NewRequest(http.MethodPost, "/github/webhook", bytes.NewReader(body))
+		req.Header["X-Github-Event"] = []string{event}
+		req.Header.Set("X-Hub-Signature-256", sign(body))
+		rec := httptest.NewRecorder()
+		g.srv.Handler().ServeHTTP(rec, req)
+		valid := json.Valid(body)
+		if rec.Code != http.StatusAccepted && rec.Code != http.StatusBadRequest || rec.Code == http.StatusAccepted && !valid {
+			t.Errorf("%q: HTTP %d %s", body, rec.Code, rec.Body)
+		}
+	})
+}
