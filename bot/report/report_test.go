@@ -2,6 +2,7 @@ package report_test
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/belaybot/belay/bot/report"
 	"github.com/belaybot/belay/rules/notes"
@@ -335,8 +337,22 @@ func FuzzParseMarker(f *testing.F) {
 	f.Add(report.Render(cases()["safe_patch"]).Body)
 	f.Add("<!-- belay:marker:v1 e30= -->")
 	f.Fuzz(func(t *testing.T, body string) {
-		if m, err := report.ParseMarker(body); err == nil && (m.Service == "" || m.Format != 1) {
+		m, err := report.ParseMarker(body)
+		if err != nil {
+			if !errors.Is(err, report.ErrNoMarker) {
+				t.Errorf("an error of another kind: %v", err)
+			}
+			return
+		}
+		if m.Service == "" || m.Format != 1 {
 			t.Errorf("accepted %+v", m)
+		}
+		again, err := report.ParseMarker("text\n" + m.String())
+		if diff := cmp.Diff(m, again, cmpopts.EquateEmpty()); diff != "" || err != nil {
+			t.Errorf("written and read again: %v %s", err, diff)
+		}
+		if _, err := report.ParseMarker(body + "\nmore"); err == nil {
+			t.Error("a marker that is not at the end was accepted")
 		}
 	})
 }

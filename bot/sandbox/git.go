@@ -50,7 +50,7 @@ func initRepository(dir string) error {
 	if _, err := git(dir, nil, nil, "config", "http.receivepack", "true"); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, "hooks", "update"), []byte(protect), 0o700) //nolint:gosec // git has to run it
+	return os.WriteFile(filepath.Join(dir, "hooks", "update"), []byte(protect), 0o700)
 }
 
 // commit writes a commit with some files replaced or added, without a work
