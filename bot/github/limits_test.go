@@ -145,7 +145,7 @@ func TestRefusalsAreNoLimits(t *testing.T) {
 			t.Errorf("HTTP %d: %v", status, err)
 		}
 		for _, kind := range []error{github.ErrNoAccess, github.ErrNotFound} {
-			if errors.Is(err, kind) != (kind == want) {
+			if errors.Is(err, kind) != errors.Is(want, kind) {
 				t.Errorf("HTTP %d: %v is %v: %v", status, err, kind, errors.Is(err, kind))
 			}
 		}

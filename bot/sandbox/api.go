@@ -281,7 +281,7 @@ func (c *call) example(status int) object {
 func itoa(n int) string { return strconv.Itoa(n) }
 
 // paged cuts a list into pages, with GitHub's Link header.
-func (c *call) paged(list []any) (int, []any, error) {
+func (c *call) paged(list []any) []any {
 	q := c.r.URL.Query()
 	size, page := pageSize(q), 1
 	if n, err := strconv.Atoi(q.Get("page")); err == nil && n > 0 {
@@ -291,7 +291,7 @@ func (c *call) paged(list []any) (int, []any, error) {
 	if to < len(list) {
 		c.linkNext("page", itoa(page+1))
 	}
-	return http.StatusOK, list[from:to], nil
+	return list[from:to]
 }
 
 func pageSize(q url.Values) int {

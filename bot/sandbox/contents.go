@@ -54,7 +54,7 @@ func (c *call) releases() (int, any, error) {
 		list = append(list, with(c.example(200), object{"id": v.id, "tag_name": v.tag, "name": v.tag, "body": v.body, "draft": false, "prerelease": false,
 			"html_url": c.g.URL() + "/" + c.repo.FullName() + "/releases/tag/" + v.tag, "created_at": stamp(v.at), "published_at": stamp(v.at), "assets": []any{}}))
 	}
-	return c.paged(list)
+	return http.StatusOK, c.paged(list), nil
 }
 
 func (c *call) tags() (int, any, error) {
@@ -67,7 +67,7 @@ func (c *call) tags() (int, any, error) {
 		name, sha, _ := strings.Cut(strings.TrimSpace(line), " ")
 		list = append(list, with(c.example(200), object{"name": name, "commit": object{"sha": sha}}))
 	}
-	return c.paged(list)
+	return http.StatusOK, c.paged(list), nil
 }
 
 // contents lists a directory of the default branch, or shows a file.

@@ -3,7 +3,6 @@ package sandbox_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -347,19 +346,6 @@ func do(t *testing.T, gh *sandbox.GitHub, method, path, authorization, body stri
 }
 
 var noRedirects = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, Timeout: time.Minute}
-
-// field reads one value of a JSON object.
-func field(t *testing.T, body, name string) string {
-	t.Helper()
-	var v map[string]any
-	if err := json.Unmarshal([]byte(body), &v); err != nil {
-		t.Fatalf("%s: %q", err, body)
-	}
-	if v[name] == nil {
-		return ""
-	}
-	return fmt.Sprint(v[name])
-}
 
 // installationToken asks for a token of the repository's installation.
 func installationToken(t *testing.T, gh *sandbox.GitHub, repo *sandbox.Repository) string {

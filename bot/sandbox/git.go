@@ -15,7 +15,7 @@ const defaultBranch = "main"
 // git runs git in a bare repository. stand-in identities keep commits apart
 // from the machine's configuration.
 func git(dir string, env []string, in []byte, args ...string) (string, error) {
-	cmd := exec.Command("git", args...)
+	cmd := exec.Command("git", args...) //nolint:gosec // the stand-in runs where tests run
 	cmd.Dir = dir
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_TERMINAL_PROMPT=0",
 		"GIT_AUTHOR_NAME=ana", "GIT_AUTHOR_EMAIL=ana@users.noreply.github.com", "GIT_COMMITTER_NAME=ana", "GIT_COMMITTER_EMAIL=ana@users.noreply.github.com"}, env...)
@@ -57,7 +57,7 @@ func initRepository(dir string) error {
 // tree. parent "" makes a root.
 func commit(dir, login, parent, message string, files map[string]string) (string, error) {
 	index := filepath.Join(dir, fmt.Sprintf("index.%p", &files))
-	defer os.Remove(index)
+	defer func() { _ = os.Remove(index) }()
 	env := append(author(login), "GIT_INDEX_FILE="+index)
 	if parent != "" {
 		if _, err := git(dir, env, nil, "read-tree", parent); err != nil {

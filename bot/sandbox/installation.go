@@ -108,7 +108,7 @@ func (c *call) listInstallations() (int, any, error) {
 	for _, owner := range slices.Sorted(maps.Keys(c.g.installations)) {
 		out = append(out, c.g.installationJSON(c.g.installations[owner]))
 	}
-	return c.paged(out)
+	return http.StatusOK, c.paged(out), nil
 }
 
 func (c *call) installation() (int, any, error) {
@@ -128,6 +128,5 @@ func (c *call) listRepositories() (int, any, error) {
 			list = append(list, with(item, r.fields()))
 		}
 	}
-	status, page, err := c.paged(list)
-	return status, object{"total_count": len(list), "repositories": page}, err
+	return http.StatusOK, object{"total_count": len(list), "repositories": c.paged(list)}, nil
 }

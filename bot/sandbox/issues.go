@@ -17,7 +17,7 @@ func (c *call) listLabels() (int, any, error) {
 	for _, l := range c.repo.labels {
 		list = append(list, c.label(l))
 	}
-	return c.paged(list)
+	return http.StatusOK, c.paged(list), nil
 }
 
 func (c *call) makeLabel() (int, any, error) {

@@ -40,7 +40,7 @@ func (c *call) listPulls() (int, any, error) {
 	if q.Get("direction") != "asc" {
 		slices.Reverse(list)
 	}
-	return c.paged(list)
+	return http.StatusOK, c.paged(list), nil
 }
 
 func (c *call) openPull() (int, any, error) {

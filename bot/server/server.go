@@ -23,6 +23,7 @@ import (
 
 	gh "github.com/google/go-github/v60/github"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/belaybot/belay/bot/intake"
@@ -76,7 +77,7 @@ func New(opts Options) *Server {
 		intake: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belay_dispatches_total", Help: "Dispatches received, by answer."}, []string{"code"}),
 		hooks:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belay_webhooks_total", Help: "GitHub webhooks received, by event."}, []string{"event"}),
 	}
-	s.metrics.MustRegister(s.intake, s.hooks, prometheus.NewGoCollector(), prometheus.NewProcessCollector(prometheus.ProcessCollectorOpts{}), states{s})
+	s.metrics.MustRegister(s.intake, s.hooks, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), states{s})
 	return s
 }
 
@@ -226,7 +227,8 @@ func (s *Server) webhook(w http.ResponseWriter, req *http.Request) {
 	s.hooks.WithLabelValues(known(event)).Inc()
 	err = s.Take(req.Context(), event, guid, body)
 	if errors.Is(err, errMalformed) {
-		plainText(w, http.StatusBadRequest, err.Error())
+		s.opts.Log.Warn("a webhook was refused", "event", event, "delivery", guid, "why", err)
+		plainText(w, http.StatusBadRequest, errMalformed.Error()+": let GitHub send it as application/json")
 		return
 	}
 	if err != nil {
