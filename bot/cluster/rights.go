@@ -64,7 +64,7 @@ func (a attempt) forbidden(err error) error {
 	case strings.Contains(text, "exceeded quota"), strings.Contains(text, "failed quota"):
 		return refuse("a quota refuses to %s: %s", a, text)
 	case strings.Contains(text, " cannot "+a.verb+" resource "):
-		return refuse("belay is not allowed to %s: add to its Role in namespace %s\n"+
+		return refuse("belay is not allowed to %s: bind the roles of deploy/rbac.yaml in namespace %s, or add there\n"+
 			"- apiGroups: [%q]\n  resources: [%q]\n  verbs: [%q]", a, a.namespace, a.group, a.resource, a.verb)
 	}
 	return refuse("the cluster refuses to %s: %s", a, text)

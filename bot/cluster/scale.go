@@ -22,7 +22,7 @@ var ErrCannotScale = errors.New("cannot be scaled")
 // Scale takes a Deployment or StatefulSet down to no pods, or back up to what it
 // had; Kind "" is whichever of the two has the name. done says that this is so:
 // down, that no pod of it is left; up, that the replicas are asked for again
-// (whether they become ready is the watch's matter).
+// (whether they become ready is the watch's matter). Call again until it is done.
 //
 // What it had is kept in an annotation of the workload, written with the change
 // itself, so that any later life can bring it back. Only the key that took it
@@ -39,6 +39,9 @@ func (c *Cluster) Scale(ctx context.Context, key string, w watch.Workload, down 
 		}
 		if err == nil {
 			done, err = c.scale(ctx, key, found, down)
+		}
+		if apierrors.IsConflict(err) {
+			return false, nil // somebody has just changed it: look again
 		}
 		var refused *refusal
 		if errors.As(err, &refused) {
@@ -57,6 +60,7 @@ type scalable struct {
 	kind     string
 	meta     metav1.ObjectMeta
 	replicas int32 // asked for
+	seen     int64 // the generation that the controller has acted on
 	selector *metav1.LabelSelector
 	patch    func(context.Context, []byte) error
 }
@@ -75,7 +79,7 @@ func (c *Cluster) scalable(ctx context.Context, kind string, w watch.Workload) (
 		if err := get.check(err); err != nil {
 			return nil, err
 		}
-		return &scalable{kind, d.ObjectMeta, asked(d.Spec.Replicas), d.Spec.Selector, func(ctx context.Context, patch []byte) error {
+		return &scalable{kind, d.ObjectMeta, asked(d.Spec.Replicas), d.Status.ObservedGeneration, d.Spec.Selector, func(ctx context.Context, patch []byte) error {
 			_, err := c.client.AppsV1().Deployments(w.Namespace).Patch(ctx, w.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: manager})
 			return attempt{"patch", "apps", "deployments", w.Namespace, w.Name}.check(err)
 		}}, nil
@@ -85,7 +89,7 @@ func (c *Cluster) scalable(ctx context.Context, kind string, w watch.Workload) (
 		if err := get.check(err); err != nil {
 			return nil, err
 		}
-		return &scalable{kind, s.ObjectMeta, asked(s.Spec.Replicas), s.Spec.Selector, func(ctx context.Context, patch []byte) error {
+		return &scalable{kind, s.ObjectMeta, asked(s.Spec.Replicas), s.Status.ObservedGeneration, s.Spec.Selector, func(ctx context.Context, patch []byte) error {
 			_, err := c.client.AppsV1().StatefulSets(w.Namespace).Patch(ctx, w.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: manager})
 			return attempt{"patch", "apps", "statefulsets", w.Namespace, w.Name}.check(err)
 		}}, nil
@@ -127,6 +131,9 @@ func (c *Cluster) scale(ctx context.Context, key string, w *scalable, down bool)
 // noPodsLeft looks at the pods themselves: the workload's own count leaves out
 // those that are ending, and they may still write.
 func (c *Cluster) noPodsLeft(ctx context.Context, w *scalable) (bool, error) {
+	if w.seen < w.meta.Generation {
+		return false, nil
+	}
 	selector, err := metav1.LabelSelectorAsSelector(w.selector)
 	if err != nil {
 		return false, refuse("its selector cannot be read: %s", err)
