@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -135,7 +137,9 @@ func TestHTTPTimesOut(t *testing.T) {
 }
 
 func TestHTTPTLS(t *testing.T) {
-	s := httptest.NewTLSServer(status(200))
+	s := httptest.NewUnstartedServer(status(200))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes fail on purpose
+	s.StartTLS()
 	defer s.Close()
 	plain := serve(t, status(200))
 	pool := x509.NewCertPool()

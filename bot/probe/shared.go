@@ -26,16 +26,15 @@ type answer[T any] struct {
 	err   error
 }
 
-// get gives the answer of a key, asking for it where none is fresh. at is when
-// it was asked for. One caller that gives up does not end it for the others.
+// get gives the answer of a key, asking for it where none is fresh. One caller that gives up does not end it for the others.
 func (s *shared[T]) get(ctx context.Context, key string, ask func(context.Context) (T, error)) (T, error) {
-	s.mu.Lock()
-	a, ok := s.known[key]
-	s.mu.Unlock()
-	if age := s.now().Sub(a.at); ok && age >= 0 && age < s.keep {
+	if a, ok := s.fresh(key); ok {
 		return a.value, a.err
 	}
 	done := s.flight.DoChan(key, func() (any, error) {
+		if a, ok := s.fresh(key); ok { // another flight has just landed
+			return a, nil
+		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 		defer cancel()
 		a := answer[T]{at: s.now()}
@@ -61,4 +60,12 @@ func (s *shared[T]) get(ctx context.Context, key string, ask func(context.Contex
 		a, _ := r.Val.(answer[T])
 		return a.value, a.err
 	}
+}
+
+func (s *shared[T]) fresh(key string) (answer[T], bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, ok := s.known[key]
+	age := s.now().Sub(a.at)
+	return a, ok && age >= 0 && age < s.keep
 }
