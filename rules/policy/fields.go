@@ -19,6 +19,10 @@ const (
 	kindWindows  kind = "schedule"
 	kindRepo     kind = "owner/repository"
 	kindObjName  kind = "namespace/name"
+	kindWorkload kind = "namespace/kind/name"
+	kindNumber   kind = "number"
+	kindURL      kind = "URL"
+	kindSlug     kind = "slug"
 )
 
 // key is one key of belay.yml. The tree of keys below is the only place where
@@ -74,15 +78,31 @@ var form = &key{kind: kindObject, doc: "Configuration of belay, read from .githu
 	{name: "apply", doc: "How CI brings a merge to the cluster.", kind: kindObject, keys: []*key{
 		{name: "checks", doc: "Names of the check runs or commit statuses that apply. Others do not count.", kind: kindList, elem: &key{kind: kindString}, def: "all reported ones", example: "[ci/woodpecker/push/default]"},
 		{name: "timeout", doc: "How long CI may take.", kind: kindDuration, def: "15m"},
+		{name: "woodpecker", doc: "Asks Woodpecker's API in place of GitHub; {} is enough. Its address and token are given to the server, not here.", kind: kindObject, keys: []*key{
+			{name: "repository", doc: "The repository's full name in Woodpecker. apply.checks then name workflows.", kind: kindRepo, def: "the same as on GitHub", example: "acme/home-ops"},
+		}},
 	}},
 	{name: "verify", doc: "The health watch after the apply.", kind: kindObject, keys: []*key{
 		{name: "safe", doc: "Window for SAFE upgrades.", kind: kindDuration, def: "2m"},
 		{name: "caution", doc: "Window for CAUTION upgrades.", kind: kindDuration, def: "10m"},
 		{name: "unknown", doc: "Window for UNKNOWN upgrades.", kind: kindDuration, def: "2m"},
-		{name: "interval", doc: "Time between two looks.", kind: kindDuration, def: "15s"},
+		{name: "interval", doc: "Time between two looks, 1m at most.", kind: kindDuration, def: "15s"},
+		{name: "extend", doc: "How far a window is extended at most while something that is to be looked at is out of reach, or after trouble.", kind: kindDuration, def: "10m"},
+		{name: "rollout", doc: "How long pods of the new version may take to become Ready.", kind: kindDuration, def: "10m"},
+		{name: "settle", doc: "How long a service may take to come up where its roll-out cannot be seen, and how long pods that were Ready may be not.", kind: kindDuration, def: "2m"},
+		{name: "workloads", doc: "What runs in the cluster, by service, where it is not found by the Terraform addresses or the image.", kind: kindMap, elem: &key{kind: kindList, elem: &key{kind: kindWorkload}}, example: `{linkwarden: [links/deployment/web]}`},
 		{name: "http", doc: "HTTP checks.", kind: kindObject, keys: []*key{
 			{name: "retries", doc: "Failures in a row that count as one.", kind: kindInt, def: "3"},
-			{name: "urls", doc: "Addresses to look at, by service.", kind: kindMap, elem: &key{kind: kindList, elem: &key{kind: kindString}}, example: `{linkwarden: ["https://links.example.org"]}`},
+			{name: "urls", doc: "Addresses to look at, by service.", kind: kindMap, elem: &key{kind: kindList, elem: &key{kind: kindURL}}, example: `{linkwarden: ["https://links.example.org"]}`},
+		}},
+		{name: "kuma", doc: "Uptime Kuma. Its address and API key are given to the server, not here.", kind: kindObject, keys: []*key{
+			{name: "monitors", doc: "Names of monitors by service, where they are not the service's.", kind: kindMap, elem: &key{kind: kindString}, example: `{linkwarden: Links}`},
+			{name: "status_page", doc: "Slug of a status page to read instead of the metrics: needs no API key.", kind: kindSlug, def: "the metrics", example: "home"},
+			{name: "beat", doc: "How long a monitor has to stay down. More than the heartbeat interval of the monitors.", kind: kindDuration, def: "90s"},
+		}},
+		{name: "prometheus", doc: "Prometheus. Its address is given to the server, not here.", kind: kindObject, keys: []*key{
+			{name: "queries", doc: "Queries by service, each with a bound that every value has to keep: below, above or both. Ranges in them should be shorter than the window.", kind: kindMap, elem: &key{kind: kindList, elem: queryForm},
+				example: `{linkwarden: [{query: 'sum(rate(http_errors{app="links"}[1m]))', below: 0.1}]}`},
 		}},
 	}},
 	{name: "revert", doc: "What happens when the watch fails.", kind: kindObject, keys: []*key{
@@ -114,6 +134,12 @@ var backupForm = &key{kind: kindObject, doc: "One of cronjob, volumesnapshot, ve
 var restoreForm = &key{name: "restore", doc: "How the backup is put back: cronjob or job.", kind: kindObject, keys: []*key{
 	{name: string(BackupCronJob), doc: "CronJob from which a Job is made.", kind: kindObjName, example: "dbaas/postgresql-restore"},
 	{name: string(BackupJob), doc: "Path of a Job manifest in the repository.", kind: kindString},
+}}
+
+var queryForm = &key{kind: kindObject, doc: "A query with its bound.", keys: []*key{
+	{name: "query", doc: "PromQL that gives a number or an instant vector.", kind: kindString},
+	{name: "below", doc: "Healthy while every value is below.", kind: kindNumber},
+	{name: "above", doc: "Healthy while every value is above.", kind: kindNumber},
 }}
 
 func (k *key) child(name string) *key {

@@ -181,6 +181,8 @@ func (r *reader) checkMapping(n *yaml.Node, k *key, at string) {
 	switch k {
 	case backupForm:
 		r.checkBackup(n, seen, at)
+	case queryForm:
+		r.checkQuery(n, seen, at)
 	case restoreForm:
 		if seen[string(BackupCronJob)] == seen[string(BackupJob)] {
 			r.fail(n, "%s: either cronjob or job is needed", at)
@@ -276,6 +278,8 @@ func scalar(n *yaml.Node, k *key) string {
 		if strings.TrimSpace(v) == "" {
 			return "is empty"
 		}
+	case kindNumber, kindWorkload, kindURL, kindSlug:
+		return watchScalar(v, k.kind)
 	case kindObject, kindMap, kindList:
 	}
 	return ""
@@ -390,16 +394,7 @@ func (r *reader) decode(root *yaml.Node) {
 	take(root, &p.Risk.SecurityFirst, boolean, "risk", "security_first")
 	r.steps(at(root, "steps"))
 	r.backups(root)
-	take(root, &p.Apply.Checks, list, "apply", "checks")
-	take(root, &p.Apply.Timeout, duration, "apply", "timeout")
-	take(root, &p.Verify.Safe, duration, "verify", "safe")
-	take(root, &p.Verify.Caution, duration, "verify", "caution")
-	take(root, &p.Verify.Unknown, duration, "verify", "unknown")
-	take(root, &p.Verify.Interval, duration, "verify", "interval")
-	take(root, &p.Verify.HTTP.Retries, integer, "verify", "http", "retries")
-	if n := at(root, "verify", "http", "urls"); n != nil {
-		entries(n, func(name string, val *yaml.Node) { p.Verify.HTTP.URLs[name] = list(val) })
-	}
+	r.watch(root)
 	take(root, &p.Revert.Automerge, boolean, "revert", "automerge")
 	take(root, &p.Revert.OnMigration, str, "revert", "on_migration")
 	take(root, &p.Schedule.Timezone, str, "schedule", "timezone")

@@ -94,25 +94,6 @@ type Restore struct {
 	Target string
 }
 
-// Apply says how CI brings a merge to the cluster.
-type Apply struct {
-	Checks  []string // names of check runs or commit statuses
-	Timeout time.Duration
-}
-
-// Verify is the health watch after the apply.
-type Verify struct {
-	Safe, Caution, Unknown time.Duration
-	Interval               time.Duration
-	HTTP                   HTTP
-}
-
-// HTTP is the HTTP part of the watch.
-type HTTP struct {
-	Retries int                 // failures in a row that count
-	URLs    map[string][]string // by service
-}
-
 // Revert says what happens when the watch fails.
 type Revert struct {
 	Automerge   bool

@@ -58,8 +58,16 @@ databases:
   immich:     { backup: { cronjob: immich/postgresql-backup } }
 backups:
   postgresql: { cronjob: dbaas/postgresql-backup, timeout: 7m, expect: "dump complete", restore: { cronjob: dbaas/postgresql-restore } }
-apply:       { checks: [ci/woodpecker/push/default] }
-verify:      { safe: 3m, http: { retries: 5, urls: { linkwarden: [https://links.example.org] } } }
+apply:       { checks: [ci/woodpecker/push/default], woodpecker: { repository: acme/cluster } }
+verify:
+  safe: 3m
+  extend: 20m
+  rollout: 30m
+  settle: 1m
+  workloads: { linkwarden: [links/Deployment/web, links/statefulset/search.1] }
+  http: { retries: 5, urls: { linkwarden: [https://links.example.org] } }
+  kuma: { monitors: { linkwarden: My links }, status_page: home, beat: 3m }
+  prometheus: { queries: { linkwarden: [{ query: "up", above: 0 }, { query: "errors", below: 0.05, above: -1e3 }] } }
 revert:      { automerge: false, on_migration: restore }
 schedule:    { timezone: Europe/Sofia, merge: "Mon-Fri 09:00-17:00" }
 `
@@ -82,9 +90,14 @@ func TestParse(t *testing.T) {
 		Expect: "dump complete", Restore: &policy.Restore{Kind: policy.BackupCronJob, Target: "dbaas/postgresql-restore"}}
 	want.Databases["linkwarden"] = policy.Database{Backup: "postgresql"}
 	want.Databases["immich"] = policy.Database{Inline: &policy.Backup{Kind: policy.BackupCronJob, Target: "immich/postgresql-backup", Timeout: 5 * time.Minute, MaxAge: time.Hour}}
-	want.Apply.Checks = []string{"ci/woodpecker/push/default"}
+	want.Apply.Checks, want.Apply.Woodpecker = []string{"ci/woodpecker/push/default"}, &policy.Woodpecker{Repository: "acme/cluster"}
 	want.Verify.Safe, want.Verify.HTTP.Retries = 3*time.Minute, 5
 	want.Verify.HTTP.URLs["linkwarden"] = []string{"https://links.example.org"}
+	want.Verify.Extend, want.Verify.Rollout, want.Verify.Settle = 20*time.Minute, 30*time.Minute, time.Minute
+	want.Verify.Workloads["linkwarden"] = []policy.Workload{{Namespace: "links", Kind: "deployment", Name: "web"}, {Namespace: "links", Kind: "statefulset", Name: "search.1"}}
+	want.Verify.Kuma = policy.Kuma{Monitors: map[string]string{"linkwarden": "My links"}, StatusPage: "home", Beat: 3 * time.Minute}
+	zero, low, high := 0.0, -1000.0, 0.05
+	want.Verify.Prometheus.Queries["linkwarden"] = []policy.Query{{Query: "up", Above: &zero}, {Query: "errors", Below: &high, Above: &low}}
 	want.Revert = policy.Revert{OnMigration: "restore"}
 	want.Schedule = policy.Schedule{Timezone: "Europe/Sofia", Merge: "Mon-Fri 09:00-17:00"}
 	if diff := cmp.Diff(want, p); diff != "" {
@@ -112,7 +125,17 @@ var refused = []struct {
 }{
 	{"an unknown key at the top", "dispach: {}\n", `belay.yml:1:1: unknown key "dispach": did you mean "dispatch"?`, false},
 	{"an unknown key below", "dispatch:\n  skp: []\n", `belay.yml:2:3: unknown key "dispatch.skp": did you mean "skip"?`, false},
-	{"an unknown key far from any", "apply:\n  xylophone: 1\n", `there are checks, timeout`, false},
+	{"an unknown key far from any", "apply:\n  xylophone: 1\n", `there are checks, timeout, woodpecker`, false},
+	{"a workload without a kind", "verify: { workloads: { x: [links/web] } }\n", `write namespace/kind/name`, false},
+	{"a workload that is a pod", "verify: { workloads: { x: [links/pod/web] } }\n", `write namespace/kind/name`, true},
+	{"a URL without a scheme", "verify: { http: { urls: { x: [web.example.org] } } }\n", `is not a URL`, false},
+	{"a URL of a file", "verify: { http: { urls: { x: [\"file:///etc/passwd\"] } } }\n", `is not a URL`, false},
+	{"a status page by its address", "verify: { kuma: { status_page: https://status.example.org/status/home } }\n", `is not the slug`, false},
+	{"a query without a bound", "verify:\n  prometheus: { queries: { x: [{ query: up }] } }\n", `verify.prometheus.queries.x[0]: a bound is missing`, false},
+	{"a bound without a query", "verify:\n  prometheus: { queries: { x: [{ below: 1 }] } }\n", `verify.prometheus.queries.x[0]: query is missing`, false},
+	{"a bound that is no number", "verify:\n  prometheus: { queries: { x: [{ query: up, below: few }] } }\n", `"few" is not a number`, false},
+	{"looks that are far apart", "verify:\n  interval: 5m\n", `belay.yml:2:13: verify.interval: 5m0s is longer than 1m`, true},
+	{"a Woodpecker repository without its owner", "apply: { woodpecker: { repository: home-ops } }\n", `write owner/repository`, false},
 	{"a key that stands twice", "steps: every\nsteps: minor\n", `belay.yml:2:1: key "steps" stands twice`, true},
 	{"a text where a list belongs", "services: { roots: stacks/* }\n", `services.roots: a list is expected, such as [stacks/*]`, false},
 	{"a list where a key belongs", "services: [stacks]\n", `services: keys are expected here`, false},

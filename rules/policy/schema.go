@@ -53,6 +53,10 @@ func (k *key) ownSchema() map[string]any {
 		if k == restoreForm {
 			s["oneOf"] = []any{map[string]any{"required": []string{string(BackupCronJob)}}, map[string]any{"required": []string{string(BackupJob)}}}
 		}
+		if k == queryForm {
+			s["required"], s["type"] = []string{"query"}, "object"
+			s["anyOf"] = []any{map[string]any{"required": []string{"below"}}, map[string]any{"required": []string{"above"}}}
+		}
 		return s
 	case kindMap:
 		return map[string]any{"type": []string{"object", "null"}, "additionalProperties": k.elem.schema()}
@@ -68,6 +72,14 @@ func (k *key) ownSchema() map[string]any {
 		return map[string]any{"type": "string", "pattern": repoForm.String()}
 	case kindObjName:
 		return map[string]any{"type": "string", "pattern": objectForm.String()}
+	case kindWorkload:
+		return map[string]any{"type": "string", "pattern": `^[^/]+/[A-Za-z]+/[^/]+$`} // editors know no (?i:…)
+	case kindSlug:
+		return map[string]any{"type": "string", "pattern": slugForm.String()}
+	case kindURL:
+		return map[string]any{"type": "string", "pattern": urlForm.String()}
+	case kindNumber:
+		return map[string]any{"type": "number"}
 	case kindRegexp:
 		return map[string]any{"type": "string", "format": "regex"}
 	case kindString, kindGlob, kindZone, kindWindows:
