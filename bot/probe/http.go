@@ -78,11 +78,11 @@ func (h *HTTP) Look(ctx context.Context, s watch.Subject) []watch.Sample {
 			out[i].Name += fmt.Sprintf(" (%d)", names[out[i].Name]) // they differ in what is not shown
 		}
 		g.Go(func() error {
+			out[i].At = h.opts.Now() // of the question: an answer may take ten seconds
 			out[i].State, out[i].Detail = h.look(ctx, address, hosts)
 			if out[i].State == watch.Bad {
 				out[i].Cause = watch.CauseUnhealthy
 			}
-			out[i].At = h.opts.Now()
 			return nil
 		})
 	}

@@ -77,8 +77,8 @@ func (k *Kuma) Look(ctx context.Context, s watch.Subject) []watch.Sample {
 	if name == "" {
 		name = s.Service
 	}
-	all, err := k.monitors(ctx, s.StatusPage)
 	x := watch.Sample{At: k.now(), Kind: watch.Kuma, Name: "monitor " + name}
+	all, err := k.monitors(ctx, s.StatusPage)
 	if err != nil {
 		x.State, x.Detail = watch.Blind, err.Error()
 		return []watch.Sample{x}

@@ -55,9 +55,8 @@ func bearer(token func() string) func(*http.Request) {
 func (p *Prometheus) Look(ctx context.Context, s watch.Subject) []watch.Sample {
 	var out []watch.Sample
 	for _, q := range s.Queries {
-		x := watch.Sample{Kind: watch.Prometheus, Name: cut(q.Expr, 120)}
+		x := watch.Sample{At: p.now(), Kind: watch.Prometheus, Name: cut(q.Expr, 120)}
 		values, err := p.ask(ctx, q.Expr)
-		x.At = p.now()
 		if err != nil {
 			x.State, x.Detail = watch.Blind, err.Error()
 		} else if x.State, x.Detail = keeps(q, values); x.State == watch.Bad {

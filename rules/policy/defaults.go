@@ -41,7 +41,7 @@ func Default() Policy {
 		Apply: Apply{Timeout: 15 * time.Minute},
 		Verify: Verify{Safe: 2 * time.Minute, Caution: 10 * time.Minute, Unknown: 2 * time.Minute, Interval: 15 * time.Second,
 			Extend: 10 * time.Minute, Rollout: 10 * time.Minute, Settle: 2 * time.Minute, Workloads: map[string][]Workload{}, HTTP: HTTP{Retries: 3, URLs: map[string][]string{}},
-			Kuma: Kuma{Monitors: map[string]string{}, Beat: 90 * time.Second}, Prometheus: Prometheus{Queries: map[string][]Query{}}},
+			Kuma: Kuma{Monitors: map[string]string{}, Beat: 150 * time.Second}, Prometheus: Prometheus{Queries: map[string][]Query{}}},
 		Revert:   Revert{Automerge: true, OnMigration: "review"},
 		Schedule: Schedule{Timezone: "UTC"},
 	}

@@ -98,7 +98,7 @@ var form = &key{kind: kindObject, doc: "Configuration of belay, read from .githu
 		{name: "kuma", doc: "Uptime Kuma. Its address and API key are given to the server, not here.", kind: kindObject, keys: []*key{
 			{name: "monitors", doc: "Names of monitors by service, where they are not the service's.", kind: kindMap, elem: &key{kind: kindString}, example: `{linkwarden: Links}`},
 			{name: "status_page", doc: "Slug of a status page to read instead of the metrics: needs no API key.", kind: kindSlug, def: "the metrics", example: "home"},
-			{name: "beat", doc: "How long a monitor has to stay down. More than the heartbeat interval of the monitors.", kind: kindDuration, def: "90s"},
+			{name: "beat", doc: "How long a monitor has to stay down. More than two heartbeat intervals of the monitors.", kind: kindDuration, def: "2m30s"},
 		}},
 		{name: "prometheus", doc: "Prometheus. Its address is given to the server, not here.", kind: kindObject, keys: []*key{
 			{name: "queries", doc: "Queries by service, each with a bound that every value has to keep: below, above or both. Ranges in them should be shorter than the window.", kind: kindMap, elem: &key{kind: kindList, elem: queryForm},

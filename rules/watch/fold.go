@@ -24,6 +24,7 @@ type Summary struct {
 	Troubled time.Duration `json:"troubled,omitzero"` // how long in total something was unhealthy
 	Turns    int           `json:"turns,omitzero"`    // how often trouble began
 
+	Back       time.Time     `json:"back,omitzero"`       // when the roll-out could be seen again after it could not
 	BlindSince time.Time     `json:"blindSince,omitzero"` // since when an observer has been out of reach
 	Blind      time.Duration `json:"blind,omitzero"`      // how long in total one was
 	Unseen     time.Duration `json:"unseen,omitzero"`     // how long in total the roll-out could not be seen
@@ -218,8 +219,11 @@ func (s *Summary) pass(at time.Time) {
 
 // turn makes a change and sees to what follows from it.
 func (s *Summary) turn(at time.Time, change func()) {
-	steady, unhealthy, unsettled := s.steady(), s.unhealthy(), s.unsettled()
+	steady, unhealthy, unsettled, unseen := s.steady(), s.unhealthy(), s.unsettled(), s.any(isUnseen)
 	change()
+	if unseen && !s.any(isUnseen) {
+		s.Back = at
+	}
 	if steady && !s.steady() {
 		for i := range s.Watched {
 			if s.Watched[i].Kind != Rollout {

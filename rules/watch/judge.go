@@ -17,7 +17,7 @@ type Limits struct {
 	Extend   time.Duration // how far the window is extended at most
 	Rollout  time.Duration // how long pods may take to become Ready (10m, as Kubernetes has it)
 	Settle   time.Duration // how long a service may take to come up where no roll-out can be seen (2m)
-	Beat     time.Duration // how long Uptime Kuma has to say down: more than the interval of its monitors (90s)
+	Beat     time.Duration // how long Uptime Kuma has to say down: more than two intervals of its monitors (2m30s)
 }
 
 // Health is what a watch comes to.
@@ -64,7 +64,7 @@ const (
 //
 //	fails        Fatal, at once
 //	             Bad, Retries looks in a row and that long; Uptime Kuma for Beat, since it repeats its last word until its
-//	             next beat; pods that are not Ready for Settle
+//	             next beat, and two of those can meet two hiccups; pods that are not Ready for Settle
 //	             a roll-out that takes longer than Rollout
 //	             trouble on and off until the extended window ends
 //	good         through the window, which begins when the version is seen deployed (where no roll-out is observed: when it was applied).
@@ -97,7 +97,7 @@ func (l Limits) filled() Limits {
 	fill(&l.Interval, 15*time.Second)
 	fill(&l.Rollout, 10*time.Minute)
 	fill(&l.Settle, 2*time.Minute)
-	fill(&l.Beat, 90*time.Second)
+	fill(&l.Beat, 150*time.Second)
 	l.Window, l.Extend = max(l.Window, 0), max(l.Extend, 0)
 	return l
 }
@@ -159,16 +159,22 @@ func (j *judgement) confirmed(w Watched) (time.Duration, bool) {
 	if w.Row < j.l.Retries || w.Worst == nil {
 		return 0, false
 	}
-	// Half an interval less, since looks are never on the dot.
-	need := max(0, time.Duration(j.l.Retries-1)*j.l.Interval-j.l.Interval/2)
+	// A tenth less, since looks are never on the dot.
+	need := max(0, time.Duration(j.l.Retries-1)*j.l.Interval-j.l.Interval/10)
 	from := w.RowFrom
 	switch {
 	case w.Kind == Rollout:
 		// A registry that refuses for a minute, a Secret that comes with the
 		// next apply, a pod that moves to another node with its volume.
 		need = max(need, j.l.Settle)
-	case w.Kind == Kuma:
-		need = max(need, j.l.Beat)
+	default:
+		// What comes back with the cluster gets as long again.
+		if back := j.s.Back.Add(need); !j.s.Back.IsZero() && from.Before(back) {
+			from = back
+		}
+		if w.Kind == Kuma {
+			need = max(need, j.l.Beat)
+		}
 	}
 	if settled := j.l.Since.Add(j.l.Settle); !j.s.observed() && from.Before(settled) {
 		from = settled // the old pod may have ended before the new one was up
@@ -214,7 +220,11 @@ func (j *judgement) undeployed() Verdict {
 	}
 	switch {
 	case len(blind) > 0:
-		if limit := end.Add(j.l.Extend); j.now.Before(limit) {
+		limit := end.Add(j.l.Extend)
+		if !j.s.Rolling.IsZero() { // it may take so long by itself
+			limit = limit.Add(max(0, j.l.Rollout-j.l.Window))
+		}
+		if j.now.Before(limit) {
 			return j.running("the roll-out cannot be seen: "+lines(blind), limit)
 		}
 		return Verdict{Health: HealthInconclusive, Why: "the roll-out could not be seen: " + lines(blind)}

@@ -82,8 +82,8 @@ func TestJudge(t *testing.T) {
 		{"a blip every minute and a half is for a person", looks{rollout: "G", web: many("GGGGGB", 200)}, watch.HealthInconclusive, 12 * time.Minute, "never 3 looks in a row"},
 		{"readiness on and off", looks{rollout: "G" + many("BG", 200)}, watch.HealthBad, 12 * time.Minute, ""},
 		{"Uptime Kuma repeats one beat", looks{rollout: "G", kuma: "GBBBBG"}, watch.HealthGood, 165 * time.Second, ""},
-		{"Uptime Kuma says down for longer than a beat", looks{rollout: "G", kuma: "GB"}, watch.HealthBad, 105 * time.Second, ""},
-		{"Uptime Kuma is still pending at the end", looks{rollout: "G", kuma: many("G", 7) + "PPPPBBBBBBB"}, watch.HealthBad, 4*time.Minute + 15*time.Second, ""},
+		{"Uptime Kuma says down for longer than two beats", looks{rollout: "G", kuma: "GB"}, watch.HealthBad, 165 * time.Second, ""},
+		{"Uptime Kuma is still pending at the end", looks{rollout: "G", kuma: many("G", 7) + "PPPPB"}, watch.HealthBad, 5*time.Minute + 15*time.Second, ""},
 		{"maintenance and absent monitors are left out", looks{rollout: "G", kuma: "A"}, watch.HealthGood, 2 * time.Minute, ""},
 		{"a query out of bounds", looks{rollout: "G", prom: "GGB"}, watch.HealthBad, time.Minute, ""},
 		{"the merged version never runs", looks{rollout: "N", web: "B"}, watch.HealthNotDeployed, 2 * time.Minute, "does not run"},
@@ -172,5 +172,16 @@ func TestFailuresBeforeTheApplyAreNotTheUpgrades(t *testing.T) {
 	s = watch.Fold(s, []watch.Sample{{At: applied.Add(time.Second), Kind: watch.Rollout, Name: "web", State: watch.Good}})
 	if v := watch.Judge(s, limits, applied.Add(time.Second)); v.Health != watch.HealthRunning {
 		t.Errorf("%s: %s", v.Health, v.Why)
+	}
+}
+
+func TestWhatComesBackWithTheClusterGetsAsLongAgain(t *testing.T) {
+	type looks = map[watch.Kind]string
+	healthy, _ := play(t, limits, looks{watch.Rollout: "GG????G", watch.HTTP: "GGBBBBBBBBG"})
+	if healthy.Health != watch.HealthGood {
+		t.Errorf("back a minute after the cluster: %s", healthy.Why)
+	}
+	if v, after := play(t, limits, looks{watch.Rollout: "GG????G", watch.HTTP: "GGB"}); v.Health != watch.HealthBad || after != 150*time.Second {
+		t.Errorf("%s after %s: %s", v.Health, after, v.Why)
 	}
 }
