@@ -207,6 +207,13 @@ func (r *Rollouts) leave(f *followed) {
 	}
 }
 
+// Watching is the number of namespaces that are watched now.
+func (r *Rollouts) Watching() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.spaces)
+}
+
 // firstAnswer is how long a look waits for a namespace that was not watched before.
 const firstAnswer = 5 * time.Second
 
@@ -219,13 +226,13 @@ func (r *Rollouts) Look(ctx context.Context, s watch.Subject) []watch.Sample {
 	r.mu.Lock()
 	f := r.follow(s, nil)
 	r.mu.Unlock()
+	if err := r.alive.check(ctx, r.now()); err != nil {
+		return []watch.Sample{r.blind(s, "the cluster does not answer: "+err.Error())}
+	}
 	waiting, cancel := context.WithTimeout(ctx, firstAnswer)
 	defer cancel()
 	for _, sp := range f.spaces {
 		sp.await(waiting)
-	}
-	if err := r.alive.check(ctx, r.now()); err != nil {
-		return []watch.Sample{r.blind(s, "the cluster does not answer: "+err.Error())}
 	}
 	var out []watch.Sample
 	for _, finding := range r.findings(f) {
