@@ -145,10 +145,10 @@ func each[T any](f *feed, do func(T)) {
 
 func base(kind string, m metav1.ObjectMeta, spec corev1.PodSpec) watch.Running {
 	return watch.Running{Workload: watch.Workload{Kind: kind, Namespace: m.Namespace, Name: m.Name}, Chart: m.Labels["helm.sh/chart"],
-		Generation: m.Generation, Template: containers(spec)}
+		Generation: m.Generation, Template: wantedBy(spec)}
 }
 
-func containers(spec corev1.PodSpec) []watch.Container {
+func wantedBy(spec corev1.PodSpec) []watch.Container {
 	var out []watch.Container
 	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
 		for _, c := range list {
@@ -206,7 +206,7 @@ func daemonSet(d *appsv1.DaemonSet, list []*corev1.Pod) watch.Running {
 }
 
 func job(j *batchv1.Job, list []*corev1.Pod) watch.Run {
-	run := watch.Run{Name: j.Name, Created: j.CreationTimestamp.Time, Template: containers(j.Spec.Template.Spec), Pods: podsOf(list)}
+	run := watch.Run{Name: j.Name, Created: j.CreationTimestamp.Time, Template: wantedBy(j.Spec.Template.Spec), Pods: podsOf(list)}
 	for _, c := range j.Status.Conditions {
 		if c.Status != corev1.ConditionTrue {
 			continue
@@ -230,7 +230,7 @@ func foreign(o owner, list []*corev1.Pod) watch.Running {
 			newest = p
 		}
 	}
-	r := watch.Running{Workload: watch.Workload{Kind: o.kind, Namespace: o.namespace, Name: o.name}, Template: containers(newest.Spec), Pods: podsOf(list)}
+	r := watch.Running{Workload: watch.Workload{Kind: o.kind, Namespace: o.namespace, Name: o.name}, Template: wantedBy(newest.Spec), Pods: podsOf(list)}
 	for i, p := range r.Pods {
 		if p.Deleting || p.Gone {
 			continue
@@ -248,10 +248,10 @@ func foreign(o owner, list []*corev1.Pod) watch.Running {
 
 func sameImages(a, b corev1.PodSpec) bool {
 	x, y := map[string]string{}, map[string]string{}
-	for _, c := range containers(a) {
+	for _, c := range wantedBy(a) {
 		x[c.Name] = c.Image
 	}
-	for _, c := range containers(b) {
+	for _, c := range wantedBy(b) {
 		y[c.Name] = c.Image
 	}
 	for name, image := range x {
