@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -56,8 +57,10 @@ func (r *Rollouts) open(namespace string) *space {
 	s.daemonSets = feedOf(r, s, "daemonsets", &appsv1.DaemonSet{}, apps.DaemonSets(namespace))
 	s.cronJobs = feedOf(r, s, "cronjobs", &batchv1.CronJob{}, batch.CronJobs(namespace))
 	s.jobs = feedOf(r, s, "jobs", &batchv1.Job{}, batch.Jobs(namespace))
+	// What the informers have to say of a watch that ended is said by the feed.
+	quiet := logr.NewContext(ctx, logr.Discard())
 	for _, f := range s.feeds() {
-		s.done.Go(func() { f.informer.RunWithContext(ctx) })
+		s.done.Go(func() { f.informer.RunWithContext(quiet) })
 	}
 	s.done.Go(func() { s.evaluate(ctx, r) })
 	r.log.Debug("namespace is watched", "namespace", namespace)
