@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -197,4 +198,18 @@ func TestRolloutEvents(t *testing.T) {
 	if want := "Warning Failed: Failed to pull image: manifest unknown (3 times)"; !strings.Contains(got[0].Log, want) {
 		t.Errorf("the evidence lacks %q:\n%s", want, got[0].Log)
 	}
+}
+
+// TestRolloutGoesBack follows a revert: what is left of the failed roll-out
+// says nothing about the version that comes back.
+func TestRolloutGoesBack(t *testing.T) {
+	w := newWorld(t, shared(t))
+	w.play("v2", kube.NeverReady("waiting for nothing"))
+	w.deployment("v1", 2, func(s *appsv1.DeploymentSpec) { s.ProgressDeadlineSeconds = new(int32(2)) })
+	w.until("the old version runs", is(watch.NotDeployed), nil)
+	w.move("deployments", "v2")
+	w.until("the deadline", is(watch.Fatal), nil)
+	w.subject.Version, w.subject.Since = "v1", time.Now()
+	w.move("deployments", "v1")
+	w.until("the old version is back", is(watch.Good), unhealthy)
 }

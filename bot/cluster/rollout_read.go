@@ -173,7 +173,7 @@ func deployment(d *appsv1.Deployment, list []*corev1.Pod) watch.Running {
 	for _, c := range d.Status.Conditions {
 		switch {
 		case c.Type == appsv1.DeploymentProgressing && c.Reason == "ProgressDeadlineExceeded":
-			r.Exceeded = cmp.Or(c.Message, "the progress deadline is exceeded")
+			r.Exceeded, r.ExceededAt = cmp.Or(c.Message, "the progress deadline is exceeded"), c.LastUpdateTime.Time
 		case c.Type == appsv1.DeploymentProgressing && c.Reason == "NewReplicaSetAvailable":
 			r.Complete = r.Observed >= r.Generation
 		case c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue:

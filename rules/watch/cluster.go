@@ -21,6 +21,7 @@ type Running struct {
 	Partition  int         // of a StatefulSet: pods below this ordinal keep the old version
 	Complete   bool        // the roll-out of this specification was complete at some time
 	Exceeded   string      // its controller gave up waiting: why; "" otherwise
+	ExceededAt time.Time   // when it did
 	Refused    string      // pods could not be made, a quota for instance: why; "" otherwise
 	Pods       []Pod       // of a CronJob's and a Job's: in Jobs
 	Jobs       []Run       // what a CronJob has started; of a Job: itself

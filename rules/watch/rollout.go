@@ -171,12 +171,21 @@ func look(s Subject, want map[string][]version, r Running) Finding {
 	}
 	if f, failing := failure(s, want, r.Pods, false); failing && f.State == Fatal {
 		return f
-	} else if r.Observed >= r.Generation && r.Exceeded != "" {
+	} else if r.exceeded(want) {
 		return blame(r, Finding{Sample: Sample{State: Fatal, Cause: CauseDeadline, Detail: r.Exceeded}})
 	} else if failing {
 		return f
 	}
 	return progress(want, r)
+}
+
+// exceeded reports whether the controller gave up on this roll-out: it waited for
+// a pod of the merged version that was there by then. A Deployment that goes
+// back to an earlier version keeps the word of the roll-out before for a while.
+func (r Running) exceeded(want map[string][]version) bool {
+	return r.Exceeded != "" && r.Observed >= r.Generation && slices.ContainsFunc(r.Pods, func(p Pod) bool {
+		return !p.Ready && !p.Deleting && !p.Gone && p.merged(want) && p.Created.Before(r.ExceededAt)
+	})
 }
 
 // blame points a finding without a pod at the first pod that is not ready, for its log.

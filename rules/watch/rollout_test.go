@@ -146,8 +146,11 @@ func TestRollOut(t *testing.T) {
 			c := &r.Pods[0].Containers[0]
 			c.Restarts, c.First, c.Before = 1, 1, &watch.End{Code: 1, At: since.Add(time.Minute)}
 		})}, watch.Fatal, watch.CauseRestarts, "exit code 1", "web-1"},
-		{"the roll-out exceeds its deadline", web(), []watch.Running{failingWith(func(*watch.Inside) {}, func(r *watch.Running) { r.Exceeded = `ReplicaSet "web-5d" has timed out progressing.` })}, watch.Fatal, watch.CauseDeadline, "timed out progressing", "web-2"},
-		{"the deadline was that of the specification before", web(), []watch.Running{running(func(r *watch.Running) { r.Exceeded, r.Observed = "timed out", 3 })}, watch.Progressing, "", "", ""},
+		{"the roll-out exceeds its deadline", web(), []watch.Running{failingWith(func(*watch.Inside) {}, func(r *watch.Running) {
+			r.Exceeded, r.ExceededAt = `ReplicaSet "web-5d" has timed out progressing.`, since.Add(time.Minute)
+		})}, watch.Fatal, watch.CauseDeadline, "timed out progressing", "web-2"},
+		{"the deadline was that of the specification before", web(), []watch.Running{running(func(r *watch.Running) { r.Exceeded, r.ExceededAt, r.Observed = "timed out", since.Add(time.Minute), 3 })}, watch.Progressing, "", "", ""},
+		{"the deadline was that of the version before this one came back", web(), []watch.Running{failingWith(func(*watch.Inside) {}, func(r *watch.Running) { r.Exceeded, r.ExceededAt = "timed out", since.Add(-time.Minute) })}, watch.Progressing, "", "", ""},
 		{"a crashing pod is being deleted", web(), []watch.Running{failingWith(func(c *watch.Inside) { c.Waiting = "CrashLoopBackOff" }, func(r *watch.Running) { r.Pods[1].Deleting = true })}, watch.Progressing, "", "", ""},
 		{"a pod was evicted from its node", web(), []watch.Running{failingWith(func(c *watch.Inside) { c.Ended = &watch.End{Reason: "Error", Code: 137} }, func(r *watch.Running) { r.Pods[1].Gone = true })}, watch.Progressing, "", "", ""},
 		{"another image of the same pod crashes with the new version", web(), []watch.Running{failingWith(func(*watch.Inside) {}, func(r *watch.Running) {
