@@ -96,8 +96,8 @@ func TestRollouts(t *testing.T) {
 			})
 		}},
 		{name: "an init container fails", state: watch.Fatal, causes: []watch.Cause{watch.CauseCrash}, detail: "init container migrate", act: func(w *world) {
-			w.play("v2", kube.NeverReady())
 			w.deployment("v2", 1, func(s *appsv1.DeploymentSpec) {
+				s.Template.Spec.NodeName = elsewhere
 				s.Template.Spec.InitContainers = []corev1.Container{{Name: "migrate", Image: w.image + ":v2"}}
 			})
 			w.failInit()
@@ -108,12 +108,7 @@ func TestRollouts(t *testing.T) {
 			w.move("deployments", "v2")
 		}},
 		{name: "a quota refuses the pods", state: watch.Bad, causes: []watch.Cause{watch.CauseUnhealthy}, detail: "quota", act: func(w *world) {
-			hard := corev1.ResourceList{corev1.ResourcePods: *zero()}
-			q, err := w.client.CoreV1().ResourceQuotas(w.namespace).Create(w.ctx, &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "none"}, Spec: corev1.ResourceQuotaSpec{Hard: hard}}, metav1.CreateOptions{})
-			w.must(err)
-			q.Status = corev1.ResourceQuotaStatus{Hard: hard, Used: hard}
-			_, err = w.client.CoreV1().ResourceQuotas(w.namespace).UpdateStatus(w.ctx, q, metav1.UpdateOptions{})
-			w.must(err)
+			w.quota()
 			w.deployment("v2", 1, nil)
 		}},
 		{name: "a StatefulSet becomes ready", state: watch.Good, detail: "2 of 2", never: unhealthy, act: func(w *world) {

@@ -238,8 +238,6 @@ func (m *moment) since() time.Duration {
 	return time.Since(m.at)
 }
 
-func zero() *resource.Quantity { return resource.NewQuantity(0, resource.DecimalSI) }
-
 // pod waits for a pod that ok accepts.
 func (w *world) pod(ok func(*corev1.Pod) bool) *corev1.Pod {
 	w.t.Helper()
@@ -265,16 +263,38 @@ func (w *world) ready(name string) {
 	})
 }
 
-// failInit has the pod's init container end with an error; the sandbox's kubelet
-// knows none that fails.
+// failInit has the init container of a pod that is on another node end with an
+// error: the sandbox's kubelet knows none that fails, and leaves that pod alone.
 func (w *world) failInit() {
 	w.t.Helper()
-	p := w.pod(func(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodRunning })
-	p.Status.InitContainerStatuses[0].Ready = false
-	p.Status.InitContainerStatuses[0].State.Terminated.ExitCode = 1
-	p.Status.InitContainerStatuses[0].State.Terminated.Reason = "Error"
-	patch, err := json.Marshal(map[string]any{"status": map[string]any{"initContainerStatuses": p.Status.InitContainerStatuses}})
+	p := w.pod(func(p *corev1.Pod) bool { return p.Spec.NodeName == elsewhere })
+	p.Status = corev1.PodStatus{
+		Phase:                 corev1.PodPending,
+		InitContainerStatuses: []corev1.ContainerStatus{{Name: "migrate", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error"}}}},
+		ContainerStatuses:     []corev1.ContainerStatus{{Name: "web", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "PodInitializing"}}}},
+	}
+	_, err := w.client.CoreV1().Pods(w.namespace).UpdateStatus(w.ctx, p, metav1.UpdateOptions{})
 	w.must(err)
-	_, err = w.client.CoreV1().Pods(w.namespace).Patch(w.ctx, p.Name, types.MergePatchType, patch, metav1.PatchOptions{}, "status")
+}
+
+// elsewhere is a node that does not exist.
+const elsewhere = "elsewhere"
+
+// quota allows no pods in the namespace, and waits until that is in force.
+func (w *world) quota() {
+	w.t.Helper()
+	quotas := w.client.CoreV1().ResourceQuotas(w.namespace)
+	_, err := quotas.Create(w.ctx, &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "none"}, Spec: corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")}}}, metav1.CreateOptions{})
 	w.must(err)
+	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	defer cancel()
+	stream, err := quotas.Watch(ctx, metav1.ListOptions{})
+	w.must(err)
+	defer stream.Stop()
+	for e := range stream.ResultChan() {
+		if q, is := e.Object.(*corev1.ResourceQuota); is && len(q.Status.Hard) > 0 {
+			return
+		}
+	}
+	w.t.Fatal("the quota has not come into force")
 }
