@@ -42,11 +42,7 @@ func (s *Store) migrate(ctx context.Context, steps []string) error {
 	if s.pool != nil {
 		serial = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
 	}
-	return s.Transact(ctx, func(tx *sql.Tx) error {
-		// Several replicas may start at once.
-		if err := s.lockTx(ctx, tx, migrationLock); err != nil {
-			return err
-		}
+	return s.Alone(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS belay_schema (version BIGINT PRIMARY KEY)"); err != nil {
 			return err
 		}
@@ -66,6 +62,17 @@ func (s *Store) migrate(ctx context.Context, steps []string) error {
 			}
 		}
 		return nil
+	})
+}
+
+// Alone does what f does in a transaction that no other replica is in, such as
+// one that makes tables: several may start at once.
+func (s *Store) Alone(ctx context.Context, f func(tx *sql.Tx) error) error {
+	return s.Transact(ctx, func(tx *sql.Tx) error {
+		if err := s.lockTx(ctx, tx, migrationLock); err != nil {
+			return err
+		}
+		return f(tx)
 	})
 }
 
