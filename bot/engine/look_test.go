@@ -135,6 +135,44 @@ func TestTheNextLookIsWhenTheLastOneSaid(t *testing.T) {
 	})
 }
 
+// TestAShortWaitIsAShortWait holds that a look that is due soon does not wait
+// for River's scheduler, which comes by every five seconds.
+func TestAShortWaitIsAShortWait(t *testing.T) {
+	for name, first := range map[string]func() (time.Time, error){
+		"when the look asks for it":     func() (time.Time, error) { return time.Now().Add(soon), nil },
+		"when its error says when":      func() (time.Time, error) { return time.Time{}, retryAt{time.Now().Add(soon)} },
+		"when its error does not":       func() (time.Time, error) { return time.Time{}, errors.New("the connection was reset") },
+		"when it was due a moment ago":  func() (time.Time, error) { return time.Now().Add(-time.Second), nil },
+		"when it was due long ago":      func() (time.Time, error) { return time.Now().Add(-24 * time.Hour), nil },
+		"when it asks for a retry, now": func() (time.Time, error) { return time.Time{}, retryAt{time.Now()} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, state store.Options) {
+				s := open(t, state)
+				w := newWatcher(t, func(_ context.Context, _ string, n int) (time.Time, error) {
+					if n == 1 {
+						return first()
+					}
+					return time.Time{}, nil
+				})
+				e := start(t, engine.Options{Store: s, Reconcile: w.reconcile("a"), Backoff: func(int) time.Duration { return soon }})
+				wake(t, e, "u1")
+				w.seen("u1", 1)
+				for state := ""; w.count("u1") < 2; {
+					err := s.DB().QueryRowContext(ctx, "SELECT state FROM river_job WHERE kind = 'reconcile' AND state NOT IN ('completed') ORDER BY id DESC LIMIT 1").Scan(&state)
+					if err == nil && state == "scheduled" {
+						t.Fatal("it waits for the scheduler")
+					}
+				}
+				idle(t, s, "reconcile", 0)
+			})
+		})
+	}
+}
+
+// soon is a short wait.
+const soon = 300 * time.Millisecond
+
 func TestTimersSurviveARestart(t *testing.T) {
 	onBoth(t, func(t *testing.T, state store.Options) {
 		s := open(t, state)
