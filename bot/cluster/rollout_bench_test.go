@@ -47,7 +47,7 @@ func watchFifty(b *testing.B, spaces int, length time.Duration) {
 	defer r.Close()
 	var subjects []watch.Subject
 	for range spaces {
-		w := newWorld(b, plane)
+		w := newStage(b, plane)
 		w.deployment("v2", 2, nil)
 		subjects = append(subjects, w.subject)
 	}

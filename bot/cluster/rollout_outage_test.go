@@ -33,7 +33,7 @@ func TestRolloutOutage(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	w := newWorld(t, plane)
+	w := newStage(t, plane)
 	w.deployment("v2", 2, nil)
 	w.until("healthy", is(watch.Good), unhealthy)
 
@@ -91,7 +91,7 @@ func TestRolloutUnreachable(t *testing.T) {
 // TestRolloutRights looks with the rights of a user who has none.
 func TestRolloutRights(t *testing.T) {
 	plane := shared(t)
-	w := newWorld(t, plane)
+	w := newStage(t, plane)
 	config, err := plane.ConfigFor(t.Context(), "nobody-special")
 	w.must(err)
 	w.watch(config)
@@ -106,7 +106,7 @@ func TestRolloutRights(t *testing.T) {
 
 // TestRolloutFirstCrash measures from a container's first crash to the wake that sees it.
 func TestRolloutFirstCrash(t *testing.T) {
-	w := newWorld(t, shared(t))
+	w := newStage(t, shared(t))
 	var crash moment
 	w.play("v2", func(ctx context.Context, c *kube.Container) {
 		c.Run()
@@ -130,7 +130,7 @@ func TestRolloutFirstCrash(t *testing.T) {
 // TestRolloutSharesNamespaces follows twenty services of one namespace and
 // counts what the API server is asked, then ends them one by one.
 func TestRolloutSharesNamespaces(t *testing.T) {
-	w := newWorld(t, shared(t))
+	w := newStage(t, shared(t))
 	w.deployment("v2", 1, nil)
 	w.until("healthy", is(watch.Good), nil)
 	opened := w.requests.watches.Load() + w.requests.lists.Load()
@@ -186,7 +186,7 @@ func TestRolloutForgets(t *testing.T) {
 
 // TestRolloutEvents has the events of the failing pod in the evidence.
 func TestRolloutEvents(t *testing.T) {
-	w := newWorld(t, shared(t))
+	w := newStage(t, shared(t))
 	w.play("v2", kube.PullFails())
 	w.deployment("v2", 1, nil)
 	p := w.pod(func(p *corev1.Pod) bool { return p.Spec.NodeName != "" })
@@ -203,7 +203,7 @@ func TestRolloutEvents(t *testing.T) {
 // TestRolloutGoesBack follows a revert: what is left of the failed roll-out
 // says nothing about the version that comes back.
 func TestRolloutGoesBack(t *testing.T) {
-	w := newWorld(t, shared(t))
+	w := newStage(t, shared(t))
 	w.play("v2", kube.NeverReady("waiting for nothing"))
 	w.deployment("v1", 2, func(s *appsv1.DeploymentSpec) { s.ProgressDeadlineSeconds = new(int32(2)) })
 	w.until("the old version runs", is(watch.NotDeployed), nil)

@@ -28,9 +28,9 @@ import (
 // patience is how long a test waits for what happens in a second or two on an idle machine.
 const patience = 60 * time.Second
 
-// world is a namespace of the control plane with one service, "web", whose
+// stage is a namespace of the control plane with one service, "web", whose
 // image is named after the namespace so that its scripts are its own.
-type world struct {
+type stage struct {
 	t         testing.TB
 	ctx       context.Context
 	plane     *kube.ControlPlane
@@ -71,9 +71,9 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 
 var names atomic.Int64
 
-func newWorld(t testing.TB, plane *kube.ControlPlane) *world {
+func newStage(t testing.TB, plane *kube.ControlPlane) *stage {
 	t.Helper()
-	w := &world{t: t, ctx: t.Context(), plane: plane, requests: &requests{}, wakes: make(chan struct{}, 1)}
+	w := &stage{t: t, ctx: t.Context(), plane: plane, requests: &requests{}, wakes: make(chan struct{}, 1)}
 	w.client = kubernetes.NewForConfigOrDie(plane.Config())
 	w.namespace = "web-" + strconv.FormatInt(names.Add(1), 10)
 	w.image = "ghcr.io/acme/" + w.namespace
@@ -86,7 +86,7 @@ func newWorld(t testing.TB, plane *kube.ControlPlane) *world {
 }
 
 // watch watches with the rights of the configuration.
-func (w *world) watch(config *rest.Config) {
+func (w *stage) watch(config *rest.Config) {
 	w.t.Helper()
 	config.Wrap(w.requests.wrap)
 	r, err := cluster.NewRollouts(cluster.RolloutOptions{Config: config})
@@ -95,7 +95,7 @@ func (w *world) watch(config *rest.Config) {
 	w.t.Cleanup(r.Close)
 }
 
-func (w *world) must(err error) {
+func (w *stage) must(err error) {
 	w.t.Helper()
 	if err != nil {
 		w.t.Fatal(err)
@@ -103,7 +103,7 @@ func (w *world) must(err error) {
 }
 
 // follow has the service followed.
-func (w *world) follow() {
+func (w *stage) follow() {
 	w.rollouts.Follow(w.subject, func() {
 		select {
 		case w.wakes <- struct{}{}:
@@ -114,7 +114,7 @@ func (w *world) follow() {
 
 // until looks at every wake until a look satisfies ok, and returns it. Every
 // look on the way is checked by never, where given.
-func (w *world) until(what string, ok func([]watch.Sample) bool, never func(watch.Sample) bool) []watch.Sample {
+func (w *stage) until(what string, ok func([]watch.Sample) bool, never func(watch.Sample) bool) []watch.Sample {
 	w.t.Helper()
 	w.follow()
 	deadline := time.NewTimer(patience)
@@ -143,7 +143,7 @@ func is(state watch.State) func([]watch.Sample) bool {
 
 func unhealthy(s watch.Sample) bool { return s.State == watch.Bad || s.State == watch.Fatal }
 
-func (w *world) template(tag string) corev1.PodTemplateSpec {
+func (w *stage) template(tag string) corev1.PodTemplateSpec {
 	return corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "web"}},
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "web", Image: w.image + ":" + tag}}},
@@ -152,7 +152,7 @@ func (w *world) template(tag string) corev1.PodTemplateSpec {
 
 var selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}
 
-func (w *world) deployment(tag string, replicas int32, change func(*appsv1.DeploymentSpec)) {
+func (w *stage) deployment(tag string, replicas int32, change func(*appsv1.DeploymentSpec)) {
 	w.t.Helper()
 	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "web"}, Spec: appsv1.DeploymentSpec{Replicas: &replicas, Selector: selector, Template: w.template(tag)}}
 	if change != nil {
@@ -162,7 +162,7 @@ func (w *world) deployment(tag string, replicas int32, change func(*appsv1.Deplo
 	w.must(err)
 }
 
-func (w *world) statefulSet(tag string, replicas int32, change func(*appsv1.StatefulSetSpec)) {
+func (w *stage) statefulSet(tag string, replicas int32, change func(*appsv1.StatefulSetSpec)) {
 	w.t.Helper()
 	d := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Name: "web"}, Spec: appsv1.StatefulSetSpec{Replicas: &replicas, Selector: selector, Template: w.template(tag)}}
 	if change != nil {
@@ -172,14 +172,14 @@ func (w *world) statefulSet(tag string, replicas int32, change func(*appsv1.Stat
 	w.must(err)
 }
 
-func (w *world) daemonSet(tag string) {
+func (w *stage) daemonSet(tag string) {
 	w.t.Helper()
 	d := &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Name: "web"}, Spec: appsv1.DaemonSetSpec{Selector: selector, Template: w.template(tag)}}
 	_, err := w.client.AppsV1().DaemonSets(w.namespace).Create(w.ctx, d, metav1.CreateOptions{})
 	w.must(err)
 }
 
-func (w *world) cronJob(tag string, suspended bool) *batchv1.CronJob {
+func (w *stage) cronJob(tag string, suspended bool) *batchv1.CronJob {
 	w.t.Helper()
 	spec := batchv1.JobSpec{Template: w.template(tag), BackoffLimit: new(int32(0))}
 	spec.Template.Spec.RestartPolicy = corev1.RestartPolicyNever
@@ -190,7 +190,7 @@ func (w *world) cronJob(tag string, suspended bool) *batchv1.CronJob {
 }
 
 // run starts a Job of the CronJob as its schedule would.
-func (w *world) run(c *batchv1.CronJob) {
+func (w *stage) run(c *batchv1.CronJob) {
 	w.t.Helper()
 	_, err := w.client.BatchV1().Jobs(w.namespace).Create(w.ctx, &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: "web-1",
 		OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(c, batchv1.SchemeGroupVersion.WithKind("CronJob"))}}, Spec: c.Spec.JobTemplate.Spec}, metav1.CreateOptions{})
@@ -198,7 +198,7 @@ func (w *world) run(c *batchv1.CronJob) {
 }
 
 // move gives a workload's pods another tag, as an apply does.
-func (w *world) move(resource, tag string) {
+func (w *stage) move(resource, tag string) {
 	w.t.Helper()
 	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"template": map[string]any{"spec": map[string]any{
 		"containers": []map[string]string{{"name": "web", "image": w.image + ":" + tag}}}}}})
@@ -207,7 +207,7 @@ func (w *world) move(resource, tag string) {
 }
 
 // play sets the script of a tag.
-func (w *world) play(tag string, s kube.Script) { w.plane.Kubelet.Play(w.image+":"+tag, s) }
+func (w *stage) play(tag string, s kube.Script) { w.plane.Kubelet.Play(w.image+":"+tag, s) }
 
 // shared is the control plane of the package's tests.
 func shared(t testing.TB) *kube.ControlPlane {
@@ -239,7 +239,7 @@ func (m *moment) since() time.Duration {
 }
 
 // pod waits for a pod that ok accepts.
-func (w *world) pod(ok func(*corev1.Pod) bool) *corev1.Pod {
+func (w *stage) pod(ok func(*corev1.Pod) bool) *corev1.Pod {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, patience)
 	defer cancel()
@@ -256,7 +256,7 @@ func (w *world) pod(ok func(*corev1.Pod) bool) *corev1.Pod {
 }
 
 // ready waits until a pod is Ready.
-func (w *world) ready(name string) {
+func (w *stage) ready(name string) {
 	w.t.Helper()
 	w.pod(func(p *corev1.Pod) bool {
 		return p.Name == name && len(p.Status.ContainerStatuses) > 0 && p.Status.ContainerStatuses[0].Ready
@@ -265,7 +265,7 @@ func (w *world) ready(name string) {
 
 // failInit has the init container of a pod that is on another node end with an
 // error: the sandbox's kubelet knows none that fails, and leaves that pod alone.
-func (w *world) failInit() {
+func (w *stage) failInit() {
 	w.t.Helper()
 	p := w.pod(func(p *corev1.Pod) bool { return p.Spec.NodeName == elsewhere })
 	p.Status = corev1.PodStatus{
@@ -281,7 +281,7 @@ func (w *world) failInit() {
 const elsewhere = "elsewhere"
 
 // quota allows no pods in the namespace, and waits until that is in force.
-func (w *world) quota() {
+func (w *stage) quota() {
 	w.t.Helper()
 	quotas := w.client.CoreV1().ResourceQuotas(w.namespace)
 	_, err := quotas.Create(w.ctx, &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "none"}, Spec: corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")}}}, metav1.CreateOptions{})
