@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/belaybot/belay/bot/github"
+	"github.com/belaybot/belay/bot/probe"
 	"github.com/belaybot/belay/rules/lifecycle"
 	"github.com/belaybot/belay/rules/plan"
 	"github.com/belaybot/belay/rules/watch"
@@ -26,6 +27,11 @@ type Follower interface {
 	Unfollow(repository, service string)
 }
 
+// CI says how the apply of a merge stands, where GitHub does not. *probe.Woodpecker is one.
+type CI interface {
+	Look(ctx context.Context, m probe.Merged) probe.Application
+}
+
 // observeApply says how far CI is with the merge, or with the revert's.
 func (r *Reconciler) observeApply(ctx context.Context, j *job, v *view, o *lifecycle.Observed) error {
 	sha := j.rec.Undo.Merge.SHA
@@ -37,6 +43,9 @@ func (r *Reconciler) observeApply(ctx context.Context, j *job, v *view, o *lifec
 		sha = j.rec.Merge.SHA
 	}
 	named := j.policy.Apply.Checks
+	if wood := j.policy.Apply.Woodpecker; wood != nil {
+		return r.askCI(ctx, j, v, o, sha, wood.Repository)
+	}
 	if len(named) == 0 {
 		o.Apply = lifecycle.None
 		return nil
@@ -55,6 +64,33 @@ func (r *Reconciler) observeApply(ctx context.Context, j *job, v *view, o *lifec
 	later, err := r.laterReports(ctx, j, sha, v.sha)
 	o.Apply = lifecycle.Applied(named, reported, later...)
 	return err
+}
+
+// askCI asks Woodpecker in place of GitHub.
+func (r *Reconciler) askCI(ctx context.Context, j *job, v *view, o *lifecycle.Observed, sha, repository string) error {
+	if r.opts.CI == nil {
+		o.Apply, j.rec.Health = lifecycle.Unseen, "apply.woodpecker is configured, and belay was not told where Woodpecker is (BELAY_WOODPECKER_URL)"
+		return nil
+	}
+	m, err := r.mirrorOf(j)
+	if err != nil {
+		return err
+	}
+	commits, err := m.Commits(ctx, sha, v.sha)
+	if err != nil {
+		return err
+	}
+	branch, err := r.branchOf(ctx, j)
+	if err != nil {
+		return err
+	}
+	ask := probe.Merged{Repository: firstOf(repository, j.u.Repository), Branch: branch, Commit: sha, Names: j.policy.Apply.Checks, Since: j.rec.Entered.Add(-time.Minute)}
+	for _, c := range commits {
+		ask.Later = append(ask.Later, c.SHA)
+	}
+	found := r.opts.CI.Look(ctx, ask)
+	o.Apply, j.rec.Health = found.State, found.Detail
+	return nil
 }
 
 // maxLater is how many later commits are asked for what CI said of them.
@@ -117,7 +153,8 @@ func (r *Reconciler) observeHealth(ctx context.Context, j *job, v *view, o *life
 		})
 	}
 	j.rec.Watched = watch.Fold(j.rec.Watched, r.look(ctx, s))
-	limits := watch.Limits{Since: j.rec.Entered, Window: plan.Window(j.policy, j.rec.Risk), Retries: j.policy.Verify.HTTP.Retries, Interval: j.policy.Verify.Interval}
+	limits := watch.Limits{Since: j.rec.Entered, Window: plan.Window(j.policy, j.rec.Risk), Retries: j.policy.Verify.HTTP.Retries, Interval: j.policy.Verify.Interval,
+		Extend: j.policy.Verify.Extend, Rollout: j.policy.Verify.Rollout, Settle: j.policy.Verify.Settle, Beat: j.policy.Verify.Kuma.Beat}
 	verdict := watch.Judge(j.rec.Watched, limits, r.opts.Now())
 	j.rec.Health, j.rec.Parts = verdict.Why, verdict.Parts
 	o.WatchUntil = verdict.Until
@@ -186,8 +223,6 @@ func (j *job) subject(v *view, state lifecycle.State) watch.Subject {
 			s.Images = nil // which tag the chart ships is not known
 		}
 	}
-	if urls := j.policy.Verify.HTTP.URLs[j.u.Service]; len(urls) > 0 {
-		s.URLs = urls
-	}
+	j.policy.Verify.Adds(&s)
 	return s
 }

@@ -203,7 +203,7 @@ func observeSchedule(p policy.Policy, o *lifecycle.Observed) error {
 		return fmt.Errorf("schedule.merge: %w", err)
 	}
 	o.BackupTimeout, o.RestoreTimeout, o.ApplyTimeout = policy.DefaultBackupTimeout, 3*time.Hour, p.Apply.Timeout
-	o.WatchLongest = 2*plan.Window(p, o.Risk) + time.Hour
+	o.WatchLongest = plan.Longest(p, o.Risk)
 	return nil
 }
 

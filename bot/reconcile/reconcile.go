@@ -48,6 +48,7 @@ type Options struct {
 	Mirrors   string                                        // directory of the bare mirrors
 	Backups   Backups                                       // nil: none can be taken
 	Observers []Observer                                    // of what was applied; none: nothing is seen
+	CI        CI                                            // for repositories with apply.woodpecker; nil: it cannot be asked
 	Wake      func(ctx context.Context, upgrade string) error
 	Notify    func(ctx context.Context, upgrade string) error // an event was recorded, or it waits for something else; nil: nobody is told
 	Now       func() time.Time

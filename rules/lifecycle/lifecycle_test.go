@@ -99,6 +99,11 @@ func TestNext(t *testing.T) {
 		{"applied", func(o *o) { o.State = lifecycle.Applying; o.Apply = lifecycle.Good }, lifecycle.Enter, lifecycle.Watching, "applied"},
 		{"not applied", func(o *o) { o.State = lifecycle.Applying; o.Apply = lifecycle.Bad }, lifecycle.Undo, lifecycle.Reverting, "could not"},
 		{"applied too late", func(o *o) { o.State = lifecycle.Applying; o.Since = now.Add(-time.Hour) }, lifecycle.Undo, lifecycle.Reverting, "in time"},
+		{"CI that cannot be asked is no failure", func(o *o) {
+			o.State = lifecycle.Applying
+			o.Apply = lifecycle.Unseen
+			o.Since = now.Add(-time.Hour)
+		}, lifecycle.Enter, lifecycle.Watching, "could not be asked"},
 		{"an observer's outage is no failure", func(o *o) { o.State = lifecycle.Watching; o.Health = lifecycle.Unseen }, lifecycle.Enter, lifecycle.Unverified, "out of reach"},
 		{"a watch without an end ends", func(o *o) { o.State = lifecycle.Watching; o.Since = now.Add(-time.Hour) }, lifecycle.Enter, lifecycle.Unverified, "out of reach"},
 		{"nothing watches", func(o *o) { o.State = lifecycle.Watching; o.Health = lifecycle.None }, lifecycle.Enter, lifecycle.Unverified, "configured"},

@@ -52,6 +52,10 @@ func watchUntil(o Observed) time.Time {
 	return end
 }
 
+// applyAgain is when CI is asked again: GitHub says by itself when a check
+// changes, Woodpecker has to be asked.
+func applyAgain(o Observed) time.Time { return o.Now.Add(30 * time.Second) }
+
 func inSoon(o Observed) time.Time { return o.Now.Add(soon) }
 
 // The states before the merge in which there is a pull request.
@@ -146,8 +150,9 @@ var table = slices.Concat([]Rule{
 	{From: []State{Applying}, If: "no check says when it is applied", When: func(o Observed) bool { return o.Apply == None }, Do: Enter, To: Watching, Why: "merged; no check is named in apply.checks"},
 	{From: []State{Applying}, If: "CI applied it", When: func(o Observed) bool { return o.Apply == Good }, Do: Enter, To: Watching, Why: "applied"},
 	{From: []State{Applying}, If: "CI failed", When: func(o Observed) bool { return o.Apply == Bad }, Do: Undo, To: Reverting, Why: "CI could not apply it"},
+	{From: []State{Applying}, If: "CI could not be asked to the end of apply.timeout", When: func(o Observed) bool { return o.Apply == Unseen && overdue(applyTimeout)(o) }, Do: Enter, To: Watching, Why: "merged; CI could not be asked whether it applied it"},
 	{From: []State{Applying}, If: "CI takes longer than apply.timeout", When: overdue(applyTimeout), Do: Undo, To: Reverting, Why: "CI did not apply it in time"},
-	{From: []State{Applying}, Do: Wait, Why: "waits for CI to apply it", Until: after(applyTimeout), On: []Event{OnCheck, OnTimer}},
+	{From: []State{Applying}, Do: Wait, Why: "waits for CI to apply it", Until: func(o Observed) time.Time { return earlier(applyAgain(o), after(applyTimeout)(o)) }, On: []Event{OnCheck, OnTimer}},
 
 	{From: []State{Watching}, If: "unhealthy", When: func(o Observed) bool { return o.Health == Bad }, Do: Undo, To: Reverting, Why: "the service is not healthy"},
 	{From: []State{Watching}, If: "healthy through the window", When: func(o Observed) bool { return o.Health == Good }, Do: Enter, To: Verified, Why: "healthy through the whole window"},

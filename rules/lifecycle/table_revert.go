@@ -62,8 +62,9 @@ var undoing = []Rule{
 	{From: []State{Undoing}, If: "no check says when it is applied", When: func(o Observed) bool { return o.Apply == None }, Do: Enter, To: Rewatching, Why: "the revert was merged; no check is named in apply.checks"},
 	{From: []State{Undoing}, If: "CI applied it", When: func(o Observed) bool { return o.Apply == Good }, Do: Enter, To: Rewatching, Why: "the revert was applied"},
 	{From: []State{Undoing}, If: "CI failed", When: func(o Observed) bool { return o.Apply == Bad }, Do: Enter, To: Critical, Why: "CI could not apply the revert"},
+	{From: []State{Undoing}, If: "CI could not be asked to the end of apply.timeout", When: func(o Observed) bool { return o.Apply == Unseen && overdue(applyTimeout)(o) }, Do: Enter, To: Rewatching, Why: "the revert was merged; CI could not be asked whether it applied it"},
 	{From: []State{Undoing}, If: "CI takes longer than apply.timeout", When: overdue(applyTimeout), Do: Enter, To: Critical, Why: "CI did not apply the revert in time"},
-	{From: []State{Undoing}, Do: Wait, Why: "waits for CI to apply the revert", Until: after(applyTimeout), On: []Event{OnCheck, OnTimer}},
+	{From: []State{Undoing}, Do: Wait, Why: "waits for CI to apply the revert", Until: func(o Observed) time.Time { return earlier(applyAgain(o), after(applyTimeout)(o)) }, On: []Event{OnCheck, OnTimer}},
 
 	{From: []State{Rewatching}, If: "the fix does not help", When: func(o Observed) bool { return o.Fixing && (o.Health == Bad || o.Dead) }, Do: Undo, To: Reverting, Why: "the service is not healthy in spite of the fix"},
 	{From: []State{Rewatching}, If: "unhealthy", When: func(o Observed) bool { return o.Health == Bad }, Do: Enter, To: Critical, Why: "the service is not healthy after the revert either"},

@@ -135,6 +135,12 @@ func Window(p policy.Policy, level risk.Level) time.Duration {
 	return p.Verify.Unknown
 }
 
+// Longest is when a watch ends whatever it saw: pods may take their time, and
+// the window gets longer while nobody can see.
+func Longest(p policy.Policy, level risk.Level) time.Duration {
+	return 2*(Window(p, level)+p.Verify.Extend+p.Verify.Rollout) + time.Hour
+}
+
 func watch(p policy.Policy, level risk.Level, c Candidate) Watch {
 	w := Watch{Window: Window(p, level).String()}
 	add := func(s string) {
