@@ -13,10 +13,9 @@ import (
 	"github.com/belaybot/belay/rules/watch"
 )
 
-const (
-	watches = 1000
-	real    = 150 // of them look through the real HTTP and Uptime Kuma observers
-)
+// real is how many of a thousand watches look through the real HTTP and Uptime
+// Kuma observers.
+const real = 150
 
 // span is a time in a simulated watch, from the apply on.
 type span struct{ from, to time.Duration }
@@ -345,6 +344,11 @@ func through(t *testing.T, r *rand.Rand, w *world, e eyes) (watch.Verdict, time.
 // TestFalseRevert simulates healthy services whose observers fail, none of
 // which may be reverted, and bad roll-outs, none of which may pass.
 func TestFalseRevert(t *testing.T) {
+	watches := 1000
+	if testing.Short() {
+		watches = 200
+		t.Log("short: 200 watches of each sort instead of 1,000")
+	}
 	servers := newSeen(t)
 	observers := func(seed int) eyes {
 		if seed < real {
