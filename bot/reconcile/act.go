@@ -96,6 +96,9 @@ func (r *Reconciler) merged(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
+	if j.rec.Merge.SHA == "" { // merged by a person: CI has hardly begun
+		r.lookBefore(ctx, j)
+	}
 	j.rec.Merge.SHA, j.rec.Merge.By, j.rec.Merge.At = j.pull.MergeSHA, j.pull.MergedBy, r.opts.Now()
 	if j.pull.MergedBy != slug {
 		b, ok := j.policy.BackupFor(j.u.Service)
@@ -111,6 +114,7 @@ func (r *Reconciler) merged(ctx context.Context, j *job) error {
 
 // merge squashes the pull request, with the head that was judged.
 func (r *Reconciler) merge(ctx context.Context, j *job) error {
+	r.lookBefore(ctx, j)
 	sha, err := r.squash(ctx, j, j.u.Pull, j.pull.Head, j.rec.Title, j.rec.Message)
 	if err != nil {
 		return err

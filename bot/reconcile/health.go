@@ -152,7 +152,7 @@ func (r *Reconciler) observeHealth(ctx context.Context, j *job, v *view, o *life
 			}()
 		})
 	}
-	j.rec.Watched = watch.Fold(j.rec.Watched, r.look(ctx, s))
+	j.rec.Watched = watch.Fold(j.rec.Watched, watch.Since(r.look(ctx, s), j.rec.Before))
 	limits := watch.Limits{Since: j.rec.Entered, Window: plan.Window(j.policy, j.rec.Risk), Retries: j.policy.Verify.HTTP.Retries, Interval: j.policy.Verify.Interval,
 		Extend: j.policy.Verify.Extend, Rollout: j.policy.Verify.Rollout, Settle: j.policy.Verify.Settle, Beat: j.policy.Verify.Kuma.Beat}
 	verdict := watch.Judge(j.rec.Watched, limits, r.opts.Now())
@@ -178,6 +178,14 @@ func (r *Reconciler) observeHealth(ctx context.Context, j *job, v *view, o *life
 		o.Health = lifecycle.None
 	}
 	return nil
+}
+
+// lookBefore notes what is unhealthy before the merge: that is not the upgrade's doing.
+func (r *Reconciler) lookBefore(ctx context.Context, j *job) {
+	if len(r.opts.Observers) > 0 && j.view != nil {
+		j.rec.Before = watch.Before(r.look(ctx, j.subject(j.view, lifecycle.Watching)))
+		r.unfollow(j)
+	}
 }
 
 // look asks all observers at once: one that hangs holds up no other.

@@ -59,6 +59,7 @@ type record struct {
 	AppTo   string     `json:"app_to,omitempty"`
 	Health  string     `json:"health,omitempty"`
 
+	Before  []string      `json:"before,omitempty"` // what was unhealthy before the merge
 	Watched watch.Summary `json:"watched,omitzero"`
 	Parts   []watch.Part  `json:"parts,omitempty"` // what the watch saw last
 

@@ -26,8 +26,7 @@ type parts struct {
 	listen          string
 	github          github.Options
 	upstream        func(*github.App) func(policy.Policy) (planner.Upstream, error)
-	backups         reconcile.Backups
-	observers       []reconcile.Observer
+	observe         observing
 	diunToken       func() string
 	webhookSecret   func() string
 	notify          notify.Options // State, Now and Log are filled in
@@ -45,11 +44,12 @@ type process struct {
 	listener net.Listener
 	http     *http.Server
 	log      *slog.Logger
+	close    func() // of what observes; nil: nothing
 }
 
 // start opens the state, listens and takes up work.
 func (p parts) start(ctx context.Context) (*process, error) {
-	out := &process{log: p.log}
+	out := &process{log: p.log, close: p.observe.close}
 	var err error
 	if out.store, err = store.Open(ctx, store.Options{Dir: p.state, Database: p.database}); err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func (out *process) wire(ctx context.Context, p parts) error {
 		return usage{err}
 	}
 	out.rec = reconcile.New(reconcile.Options{Store: out.store, GitHub: out.app, Upstream: p.upstream(out.app), Mirrors: filepath.Join(p.state, "mirrors"),
-		Backups: p.backups, Observers: p.observers, Log: p.log, Wake: func(ctx context.Context, id string) error { return out.engine.Wake(ctx, id) },
+		Backups: p.observe.backups, Observers: p.observe.observers, CI: p.observe.ci, Log: p.log, Wake: func(ctx context.Context, id string) error { return out.engine.Wake(ctx, id) },
 		Notify: func(ctx context.Context, id string) error { return out.engine.Notify(ctx, id) }})
 	replay := func(ctx context.Context) error {
 		n, err := out.server.Replay(ctx, out.app)
@@ -129,5 +129,9 @@ const grace = 25 * time.Second
 func (out *process) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
-	return errors.Join(out.http.Shutdown(ctx), out.engine.Stop(ctx), out.store.Close())
+	err := errors.Join(out.http.Shutdown(ctx), out.engine.Stop(ctx))
+	if out.close != nil {
+		out.close()
+	}
+	return errors.Join(err, out.store.Close())
 }

@@ -147,6 +147,7 @@ func (a *asApp) token(ctx context.Context) string {
 func newServe() *cobra.Command {
 	var f appFlags
 	var tell notifyFlags
+	var see observeFlags
 	var listen string
 	var workers int
 	c := &cobra.Command{
@@ -165,7 +166,10 @@ which is read again when it is needed:
   BELAY_SLACK_TOKEN               a Slack bot's, for --slack-channel
   BELAY_SLACK_WEBHOOK             address of a Slack incoming webhook, in place of a bot
   BELAY_NOTIFY_WEBHOOK            address that gets every event as JSON
-  BELAY_NOTIFY_SECRET             signs them`,
+  BELAY_NOTIFY_SECRET             signs them
+  BELAY_KUMA_KEY                  API key of Uptime Kuma, for --kuma-url
+  BELAY_PROMETHEUS_TOKEN          for --prometheus-url
+  BELAY_WOODPECKER_TOKEN          for --woodpecker-url`,
 		Example: `  BELAY_APP_KEY_FILE=app.pem BELAY_WEBHOOK_SECRET_FILE=secret BELAY_DIUN_TOKEN_FILE=token \
     belay serve --app-id 1042 --state /var/lib/belay`,
 		Args: noArgs,
@@ -179,6 +183,9 @@ which is read again when it is needed:
 			}
 			if p.diunToken() == "" {
 				p.log.Warn("no BELAY_DIUN_TOKEN is set: dispatches are taken from repository_dispatch only")
+			}
+			if p.observe, err = see.open(p.log); err != nil {
+				return err
 			}
 			if p.notify, err = tell.options(); err != nil {
 				return usage{err}
@@ -196,6 +203,7 @@ which is read again when it is needed:
 	}
 	f.flags(c)
 	tell.flags(c)
+	see.flags(c)
 	c.Flags().StringVar(&listen, "listen", ":8080", "`address` to listen on")
 	c.Flags().IntVar(&workers, "workers", 4, "how many upgrades are looked at at once")
 	return c
