@@ -297,7 +297,9 @@ func TestPull(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	slices.SortFunc(p.Checks, func(a, b github.Check) int { return strings.Compare(a.Name, b.Name) })
-	if diff := cmp.Diff([]github.Check{{Name: "deploy", State: github.CheckPending}, {Name: "docs", State: github.CheckGood, App: "ci"}, {Name: "lint", State: github.CheckBad, App: "ci"}, {Name: "plan", State: github.CheckGood}}, p.Checks); diff != "" {
+	want := []github.Check{{Name: "deploy", State: github.CheckPending, Conclusion: "PENDING"}, {Name: "docs", State: github.CheckGood, App: "ci", Status: "COMPLETED", Conclusion: "SKIPPED"},
+		{Name: "lint", State: github.CheckBad, App: "ci", Status: "COMPLETED", Conclusion: "FAILURE"}, {Name: "plan", State: github.CheckGood, Conclusion: "SUCCESS"}}
+	if diff := cmp.Diff(want, p.Checks); diff != "" {
 		t.Error(diff)
 	}
 	if len(p.Reviews) != 1 || p.Reviews[0].Login != "ana" || p.Reviews[0].State != "APPROVED" || p.Reviews[0].Commit != head {
