@@ -6,7 +6,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha1"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -17,127 +16,14 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/bot/sandbox"
 	"github.com/belaybot/belay/bot/server"
 	"github.com/belaybot/belay/bot/store"
 )
-
-const hookSecret = "a secret that nobody guesses"
-
-// gate is belay's door with a state behind it and a queue that only notes.
-type gate struct {
-	t     testing.TB
-	store *store.Store
-	srv   *server.Server
-	log   *bytes.Buffer
-
-	mu         sync.Mutex
-	woken      []string
-	dispatched []string
-	forgotten  []string
-	broken     error // what the queue answers
-}
-
-func newGate(t testing.TB, change ...func(*server.Options)) *gate {
-	t.Helper()
-	st, err := store.Open(context.Background(), store.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = st.Close() })
-	g := &gate{t: t, store: st, log: &bytes.Buffer{}}
-	opts := server.Options{Store: st, Queue: g, DiunToken: func() string { return "token" }, WebhookSecret: func() string { return hookSecret },
-		Forget: func(name string) {
-			g.mu.Lock()
-			defer g.mu.Unlock()
-			g.forgotten = append(g.forgotten, name)
-		}, Log: slog.New(slog.NewTextHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
-	for _, f := range change {
-		f(&opts)
-	}
-	g.srv = server.New(opts)
-	return g
-}
-
-// Wake implements server.Queue.
-func (g *gate) Wake(_ context.Context, id string) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.broken == nil {
-		g.woken = append(g.woken, id)
-	}
-	return g.broken
-}
-
-// DispatchTx implements server.Queue.
-func (g *gate) DispatchTx(_ context.Context, _ *sql.Tx, id string) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.dispatched = append(g.dispatched, id)
-	return nil
-}
-
-// took gives what was woken and forgotten since it was asked last, sorted.
-func (g *gate) took() (woken, forgotten []string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	woken, forgotten = g.woken, g.forgotten
-	g.woken, g.forgotten = nil, nil
-	slices.Sort(woken)
-	slices.Sort(forgotten)
-	return slices.Compact(woken), slices.Compact(forgotten)
-}
-
-// The commits of the upgrades in the state.
-var (
-	headA = strings.Repeat("a", 40)
-	headB = strings.Repeat("b", 40)
-)
-
-// upgrades puts upgrades into the state: web (#7) and wiki (#8) of
-// acme/home-ops, things (#7) of bo/things, and one that is over (#9).
-func (g *gate) upgrades() {
-	g.t.Helper()
-	for _, u := range []store.Upgrade{
-		{ID: "web", Repository: "acme/home-ops", Service: "web", Lane: "web", State: "open", Pull: 7, Data: []byte(`{"head":"` + headA + `"}`)},
-		{ID: "wiki", Repository: "acme/home-ops", Service: "wiki", Lane: "wiki", State: "open", Pull: 8, Data: []byte(`{"head":"` + headB + `"}`)},
-		{ID: "things", Repository: "bo/things", Service: "web", Lane: "web", State: "open", Pull: 7, Data: []byte(`{"head":"` + headA + `"}`)},
-		{ID: "over", Repository: "acme/home-ops", Service: "blog", Lane: "blog", State: "verified", Pull: 9, Final: true, Data: []byte(`{"head":"` + headA + `"}`)},
-	} {
-		if _, _, err := g.store.CreateUpgrade(g.t.Context(), u); err != nil {
-			g.t.Fatal(err)
-		}
-	}
-}
-
-func sign(body []byte) string {
-	mac := hmac.New(sha256.New, []byte(hookSecret))
-	mac.Write(body)
-	return "sha256=" + hex.EncodeToString(mac.Sum(nil))
-}
-
-// post sends a webhook as GitHub does, changed where a test wants it so.
-func (g *gate) post(event, guid, body string, change ...func(*http.Request)) (int, string) {
-	g.t.Helper()
-	req := httptest.NewRequest(http.MethodPost, "/github/webhook", strings.NewReader(body))
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("X-GitHub-Event", event)
-	req.Header.Set("X-GitHub-Delivery", guid)
-	req.Header.Set("X-Hub-Signature-256", sign([]byte(body)))
-	for _, f := range change {
-		f(req)
-	}
-	rec := httptest.NewRecorder()
-	g.srv.Handler().ServeHTTP(rec, req)
-	return rec.Code, rec.Body.String()
-}
 
 // TestWebhooksThatAreRefused: nothing is woken, and nothing is remembered, so
 // that the real one still counts.
@@ -438,115 +324,6 @@ func TestRepositoryDispatch(t *testing.T) {
 				t.Errorf("the log says %q, want something about %q", g.log, tc.warns)
 			}
 		})
-	}
-}
-
-// TestWhatGitHubSays has the stand-in's webhooks arrive: renamed, transferred,
-// suspended, uninstalled and installed again.
-func TestWhatGitHubSays(t *testing.T) {
-	gh, err := sandbox.NewGitHub(sandbox.Options{Dir: t.TempDir(), Secret: hookSecret, Validate: true, Report: func(err error) { t.Error(err) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer gh.Close()
-	repo, err := gh.AddRepository("acme", "home-ops", map[string]string{"a": "b"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := gh.AddRepository("bo", "things", map[string]string{"a": "b"}); err != nil {
-		t.Fatal(err)
-	}
-	g := newGate(t)
-	g.upgrades()
-	web := httptest.NewServer(g.srv.Handler())
-	defer web.Close()
-	gh.SetWebhook(web.URL + "/github/webhook")
-	all := []string{"things", "web", "wiki"}
-	for _, step := range []struct {
-		name             string
-		do               func()
-		woken, forgotten []string
-		repository       string // of web, afterwards
-	}{
-		{"a ping", gh.Ping, nil, nil, "acme/home-ops"},
-		{"suspended", func() { gh.Suspend("acme", true) }, all, []string{"acme/home-ops"}, "acme/home-ops"},
-		{"no longer suspended", func() { gh.Suspend("acme", false) }, all, []string{"acme/home-ops"}, "acme/home-ops"},
-		{"taken out of the installation", func() { repo.SetInstalled(false) }, all, []string{"acme/home-ops"}, "acme/home-ops"},
-		{"put back", func() { repo.SetInstalled(true) }, all, []string{"acme/home-ops"}, "acme/home-ops"},
-		{"uninstalled", func() { gh.Uninstall("acme") }, all, []string{"acme/home-ops"}, "acme/home-ops"},
-		{"installed again", func() { gh.Install("acme") }, all, []string{"acme/home-ops"}, "acme/home-ops"},
-		{"renamed", func() { repo.Rename("home") }, []string{"web", "wiki"}, []string{"acme/home-ops"}, "acme/home"},
-		{"given to another owner", func() { repo.Transfer("bo") }, []string{"web", "wiki"}, []string{"acme/home"}, "bo/home"},
-	} {
-		step.do()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		if err := gh.Flush(ctx); err != nil {
-			t.Fatal(err)
-		}
-		cancel()
-		woken, forgotten := g.took()
-		if diff := cmp.Diff(step.woken, woken) + cmp.Diff(step.forgotten, forgotten); diff != "" {
-			t.Errorf("%s: woken and forgotten (-want +got):\n%s", step.name, diff)
-		}
-		if u, err := g.store.Upgrade(t.Context(), "web"); err != nil || u.Repository != step.repository {
-			t.Errorf("%s: web is in %s, %v", step.name, u.Repository, err)
-		}
-	}
-	for _, d := range gh.DeliveryLog() {
-		if d.Status != http.StatusAccepted {
-			t.Errorf("%s: HTTP %d", d.Event, d.Status)
-		}
-	}
-}
-
-// TestMissedWebhooks are fetched from the delivery log, each once.
-func TestMissedWebhooks(t *testing.T) {
-	gh, err := sandbox.NewGitHub(sandbox.Options{Dir: t.TempDir(), Secret: hookSecret, Validate: true, Report: func(err error) { t.Error(err) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer gh.Close()
-	repo, err := gh.AddRepository("acme", "home-ops", map[string]string{"a": "b"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	app, err := github.New(github.Options{AppID: gh.AppID(), Key: func() ([]byte, error) { return gh.PrivateKey(), nil }, URL: gh.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := newGate(t)
-	g.upgrades()
-	web := httptest.NewServer(g.srv.Handler())
-	defer web.Close()
-	flush := func() {
-		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		if err := gh.Flush(ctx); err != nil {
-			t.Fatal(err)
-		}
-	}
-	gh.SetWebhook(web.URL + "/github/webhook")
-	repo.SetStatus(headA, "plan", "success")
-	flush()
-	if woken, _ := g.took(); !slices.Equal(woken, []string{"web"}) {
-		t.Fatalf("taken at once: %v", woken)
-	}
-	gh.SetWebhook("") // belay is away
-	repo.SetStatus(headB, "plan", "success")
-	repo.Dispatch("diun", map[string]any{"image": "acme/web", "tag": "1.0.1"})
-	flush()
-	for i, want := range []int{2, 0} {
-		n, err := g.srv.Replay(t.Context(), app)
-		if err != nil || n != want {
-			t.Errorf("start %d: %d taken, %v; want %d", i, n, err, want)
-		}
-	}
-	if woken, _ := g.took(); !slices.Equal(woken, []string{"wiki"}) {
-		t.Errorf("woken %v", woken)
-	}
-	if len(g.dispatched) != 1 {
-		t.Errorf("%d dispatches", len(g.dispatched))
 	}
 }
 

@@ -1,0 +1,124 @@
+package server_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/belaybot/belay/bot/github"
+	"github.com/belaybot/belay/bot/sandbox"
+)
+
+// TestWhatGitHubSays has the stand-in's webhooks arrive: renamed, transferred,
+// suspended, uninstalled and installed again.
+func TestWhatGitHubSays(t *testing.T) {
+	gh, err := sandbox.NewGitHub(sandbox.Options{Dir: t.TempDir(), Secret: hookSecret, Validate: true, Report: func(err error) { t.Error(err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer gh.Close()
+	repo, err := gh.AddRepository("acme", "home-ops", map[string]string{"a": "b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := gh.AddRepository("bo", "things", map[string]string{"a": "b"}); err != nil {
+		t.Fatal(err)
+	}
+	g := newGate(t)
+	g.upgrades()
+	web := httptest.NewServer(g.srv.Handler())
+	defer web.Close()
+	gh.SetWebhook(web.URL + "/github/webhook")
+	all := []string{"things", "web", "wiki"}
+	for _, step := range []struct {
+		name             string
+		do               func()
+		woken, forgotten []string
+		repository       string // of web, afterwards
+	}{
+		{"a ping", gh.Ping, nil, nil, "acme/home-ops"},
+		{"suspended", func() { gh.Suspend("acme", true) }, all, []string{"acme/home-ops"}, "acme/home-ops"},
+		{"no longer suspended", func() { gh.Suspend("acme", false) }, all, []string{"acme/home-ops"}, "acme/home-ops"},
+		{"taken out of the installation", func() { repo.SetInstalled(false) }, all, []string{"acme/home-ops"}, "acme/home-ops"},
+		{"put back", func() { repo.SetInstalled(true) }, all, []string{"acme/home-ops"}, "acme/home-ops"},
+		{"uninstalled", func() { gh.Uninstall("acme") }, all, []string{"acme/home-ops"}, "acme/home-ops"},
+		{"installed again", func() { gh.Install("acme") }, all, []string{"acme/home-ops"}, "acme/home-ops"},
+		{"renamed", func() { repo.Rename("home") }, []string{"web", "wiki"}, []string{"acme/home-ops"}, "acme/home"},
+		{"given to another owner", func() { repo.Transfer("bo") }, []string{"web", "wiki"}, []string{"acme/home"}, "bo/home"},
+	} {
+		step.do()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		if err := gh.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		woken, forgotten := g.took()
+		if diff := cmp.Diff(step.woken, woken) + cmp.Diff(step.forgotten, forgotten); diff != "" {
+			t.Errorf("%s: woken and forgotten (-want +got):\n%s", step.name, diff)
+		}
+		if u, err := g.store.Upgrade(t.Context(), "web"); err != nil || u.Repository != step.repository {
+			t.Errorf("%s: web is in %s, %v", step.name, u.Repository, err)
+		}
+	}
+	for _, d := range gh.DeliveryLog() {
+		if d.Status != http.StatusAccepted {
+			t.Errorf("%s: HTTP %d", d.Event, d.Status)
+		}
+	}
+}
+
+// TestMissedWebhooks are fetched from the delivery log, each once.
+func TestMissedWebhooks(t *testing.T) {
+	gh, err := sandbox.NewGitHub(sandbox.Options{Dir: t.TempDir(), Secret: hookSecret, Validate: true, Report: func(err error) { t.Error(err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer gh.Close()
+	repo, err := gh.AddRepository("acme", "home-ops", map[string]string{"a": "b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := github.New(github.Options{AppID: gh.AppID(), Key: func() ([]byte, error) { return gh.PrivateKey(), nil }, URL: gh.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := newGate(t)
+	g.upgrades()
+	web := httptest.NewServer(g.srv.Handler())
+	defer web.Close()
+	flush := func() {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := gh.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gh.SetWebhook(web.URL + "/github/webhook")
+	repo.SetStatus(headA, "plan", "success")
+	flush()
+	if woken, _ := g.took(); !slices.Equal(woken, []string{"web"}) {
+		t.Fatalf("taken at once: %v", woken)
+	}
+	gh.SetWebhook("") // belay is away
+	repo.SetStatus(headB, "plan", "success")
+	repo.Dispatch("diun", map[string]any{"image": "acme/web", "tag": "1.0.1"})
+	flush()
+	for i, want := range []int{2, 0} {
+		n, err := g.srv.Replay(t.Context(), app)
+		if err != nil || n != want {
+			t.Errorf("start %d: %d taken, %v; want %d", i, n, err, want)
+		}
+	}
+	if woken, _ := g.took(); !slices.Equal(woken, []string{"wiki"}) {
+		t.Errorf("woken %v", woken)
+	}
+	if len(g.dispatched) != 1 {
+		t.Errorf("%d dispatches", len(g.dispatched))
+	}
+}
