@@ -67,7 +67,7 @@ func TestCronJobEnds(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newPlace(t)
 			w.cronJob(test.script, test.cron)
 			r := w.request("acme/home-ops linkwarden v2.14.0")
 			r.Backup.Expect, r.Backup.Reject = test.expect, test.reject
@@ -90,7 +90,7 @@ func TestCronJobEnds(t *testing.T) {
 
 func TestCronJobMakesTheJobThatKubectlMakes(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newPlace(t)
 	w.cronJob(kube.Hangs(), func(c *batchv1.CronJob) {
 		c.Spec.JobTemplate.Spec.TTLSecondsAfterFinished = new(int32)
 		c.Spec.Suspend = new(true)
@@ -123,20 +123,20 @@ func TestCronJobIsShared(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		script kube.Script
-		second func(*world, *cluster.BackupRequest) // how the second request differs
+		second func(*place, *cluster.BackupRequest) // how the second request differs
 		shared bool
 	}{
 		{name: "a fresh one serves another service", shared: true},
 		{name: "one under way serves another service", script: kube.Hangs(), shared: true},
-		{name: "one that started before the pull request was mergeable does not", second: func(_ *world, r *cluster.BackupRequest) { r.Ready = time.Now().Add(2 * time.Second) }},
-		{name: "one that is too old does not", second: func(w *world, _ *cluster.BackupRequest) { w.clock.forward(2 * time.Hour) }},
+		{name: "one that started before the pull request was mergeable does not", second: func(_ *place, r *cluster.BackupRequest) { r.Ready = time.Now().Add(2 * time.Second) }},
+		{name: "one that is too old does not", second: func(w *place, _ *cluster.BackupRequest) { w.clock.forward(2 * time.Hour) }},
 		{name: "one that failed does not", script: kube.Exits(0, 1)},
-		{name: "one whose log lacks what is expected does not", second: func(_ *world, r *cluster.BackupRequest) { r.Backup.Expect = "all databases" }},
-		{name: "one that hangs does not", script: kube.Hangs(), second: func(w *world, _ *cluster.BackupRequest) { w.clock.forward(6 * time.Minute) }},
+		{name: "one whose log lacks what is expected does not", second: func(_ *place, r *cluster.BackupRequest) { r.Backup.Expect = "all databases" }},
+		{name: "one that hangs does not", script: kube.Hangs(), second: func(w *place, _ *cluster.BackupRequest) { w.clock.forward(6 * time.Minute) }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newPlace(t)
 			script := test.script
 			hangs := test.name == "one under way serves another service" || test.name == "one that hangs does not"
 			if script == nil {
@@ -169,7 +169,7 @@ func TestCronJobIsShared(t *testing.T) {
 
 func TestCronJobForbidsTwoAtOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newPlace(t)
 	script, open := gate(0, "dump complete")
 	w.cronJob(script, func(c *batchv1.CronJob) { c.Spec.ConcurrencyPolicy = batchv1.ForbidConcurrent })
 	first, err := w.belay.Backup(t.Context(), w.request("first"))
@@ -197,7 +197,7 @@ func TestCronJobForbidsTwoAtOnce(t *testing.T) {
 
 func TestCronJobAllowsTwoAtOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newPlace(t)
 	w.cronJob(kube.Hangs(), nil)
 	first, err := w.belay.Backup(t.Context(), w.request("first"))
 	w.must(err)
@@ -213,25 +213,25 @@ func TestCronJobAllowsTwoAtOnce(t *testing.T) {
 func TestCronJobIsRefused(t *testing.T) {
 	t.Run("a CronJob that is missing", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t)
+		w := newPlace(t)
 		w.refused("", "CronJob "+w.namespace+"/dump does not exist")
 	})
 	t.Run("no rights at all: the line to add is said", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t)
+		w := newPlace(t)
 		w.cronJob(kube.Succeeds(0), nil)
 		w.refused("nobody", "belay is not allowed to get jobs.batch "+w.namespace+"/dump-", `- apiGroups: ["batch"]`, `resources: ["jobs"]`, `verbs: ["get"]`)
 	})
 	t.Run("a quota for Jobs", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t)
+		w := newPlace(t)
 		w.cronJob(kube.Succeeds(0), nil)
 		w.quota("count/jobs.batch")
 		w.refused("", "a quota refuses to create jobs.batch", "exceeded quota: none")
 	})
 	t.Run("a target without a namespace", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t)
+		w := newPlace(t)
 		r := w.request("key")
 		r.Backup.Target = "dump"
 		got, err := w.belay.Backup(t.Context(), r)
@@ -243,7 +243,7 @@ func TestCronJobIsRefused(t *testing.T) {
 
 // refused asks once, as the user or as one with all rights, and wants a Bad with
 // these words.
-func (w *world) refused(user string, words ...string) {
+func (w *place) refused(user string, words ...string) {
 	w.Helper()
 	if user != "" {
 		config, err := w.plane.ConfigFor(w.Context(), user)
@@ -262,7 +262,7 @@ func (w *world) refused(user string, words ...string) {
 }
 
 // quota allows none of the resource in the namespace.
-func (w *world) quota(name corev1.ResourceName) {
+func (w *place) quota(name corev1.ResourceName) {
 	w.Helper()
 	none := corev1.ResourceList{name: resource.MustParse("0")}
 	quota, err := w.admin.CoreV1().ResourceQuotas(w.namespace).Create(w.Context(), &corev1.ResourceQuota{
@@ -291,7 +291,7 @@ func TestCronJobTakesTooLong(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newPlace(t)
 			w.cronJob(test.script, nil)
 			if test.quota != "" {
 				w.quota(test.quota)
@@ -318,7 +318,7 @@ func TestCronJobTakesTooLong(t *testing.T) {
 }
 
 // podStarted waits until the one pod of the namespace runs.
-func (w *world) podStarted(wanted bool) {
+func (w *place) podStarted(wanted bool) {
 	w.Helper()
 	if !wanted {
 		return
@@ -334,7 +334,7 @@ func (w *world) podStarted(wanted bool) {
 
 func TestCronJobDeletedMeanwhile(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newPlace(t)
 	w.cronJob(kube.Hangs(), nil)
 	r := w.request("key")
 	_, err := w.belay.Backup(t.Context(), r)
@@ -355,7 +355,7 @@ func TestCronJobDeletedMeanwhile(t *testing.T) {
 
 func TestCronJobOfAnEarlierWaitIsMadeAnew(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newPlace(t)
 	w.cronJob(kube.Succeeds(0), nil)
 	r := w.request("key")
 	first := w.ended(r)
@@ -381,7 +381,7 @@ func TestBlindIsNotBad(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := &world{T: t, namespace: "dbaas"}
+		w := &place{T: t, namespace: "dbaas"}
 		if got, err := belay.Backup(t.Context(), w.request("key")); err == nil || got.State != "" {
 			t.Errorf("%s: got %+v, %v, want an error", name, got, err)
 		}

@@ -15,8 +15,8 @@ import (
 	"github.com/belaybot/belay/rules/policy"
 )
 
-// manifest is a Job in the world's namespace.
-func (w *world) manifest(script kube.Script) []byte {
+// manifest is a Job in the namespace of the place.
+func (w *place) manifest(script kube.Script) []byte {
 	return fmt.Appendf(nil, `# taken before every upgrade
 apiVersion: batch/v1
 kind: Job
@@ -33,7 +33,7 @@ spec:
 `, w.namespace, w.image(script))
 }
 
-func (w *world) jobRequest(key string, manifest []byte) cluster.BackupRequest {
+func (w *place) jobRequest(key string, manifest []byte) cluster.BackupRequest {
 	r := w.request(key)
 	r.Backup.Kind, r.Backup.Target, r.Manifest = policy.BackupJob, "backups/dump.yaml", manifest
 	return r
@@ -41,7 +41,7 @@ func (w *world) jobRequest(key string, manifest []byte) cluster.BackupRequest {
 
 func TestJobOfAManifest(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newPlace(t)
 	manifest := w.manifest(kube.Succeeds(0, "dump complete"))
 	first := w.ended(w.jobRequest("first", manifest))
 	if first.State != lifecycle.Good || !strings.HasPrefix(first.Name, w.namespace+"/dump-all-") || !strings.Contains(first.Detail, "\ndump complete") {
@@ -77,7 +77,7 @@ func TestManifestsThatAreRefused(t *testing.T) {
 		{"too large", good + strings.Repeat("#", 2<<20), "larger than"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w := &world{T: t}
+			w := &place{T: t}
 			got, err := belay.Backup(t.Context(), w.jobRequest("key", []byte(test.manifest)))
 			if err != nil || got.State != lifecycle.Bad || !strings.Contains(got.Detail, test.want) {
 				t.Errorf("got %+v, %v, want %q", got, err, test.want)
@@ -99,7 +99,7 @@ func TestNoneSaysWhy(t *testing.T) {
 
 func TestVolumeSnapshot(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newPlace(t)
 	w.withCRDs()
 	r := w.request("open-webui v0.8.12")
 	r.Backup.Kind, r.Backup.Target = policy.BackupVolumeSnapshot, w.namespace+"/open-webui-data"
@@ -170,7 +170,7 @@ func TestVelero(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newPlace(t)
 			w.withCRDs()
 			w.schedule()
 			r := w.request("key")
@@ -197,7 +197,7 @@ func TestVelero(t *testing.T) {
 	}
 	t.Run("a Schedule that is missing", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t)
+		w := newPlace(t)
 		w.withCRDs()
 		r := w.request("key")
 		r.Backup.Kind, r.Backup.Target = policy.BackupVelero, w.namespace+"/nightly"
@@ -209,7 +209,7 @@ func TestVelero(t *testing.T) {
 }
 
 // schedule makes Velero's Schedule "nightly".
-func (w *world) schedule() {
+func (w *place) schedule() {
 	w.Helper()
 	schedule := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "velero.io/v1", "kind": "Schedule",

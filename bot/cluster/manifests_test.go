@@ -71,7 +71,7 @@ func apply(t *testing.T, plane *kube.ControlPlane, object *unstructured.Unstruct
 var crds sync.Once
 
 // withCRDs installs the custom resources once and waits until they are served.
-func (w *world) withCRDs() {
+func (w *place) withCRDs() {
 	w.Helper()
 	crds.Do(func() {
 		for _, path := range []string{"testdata/crds/volumesnapshots.yaml", "testdata/crds/velero.yaml"} {
@@ -98,10 +98,10 @@ var (
 	veleroSchedules = schema.GroupVersionResource{Group: "velero.io", Version: "v1", Resource: "schedules"}
 )
 
-func (w *world) dynamic() dynamic.Interface { return dynamic.NewForConfigOrDie(w.plane.Config()) }
+func (w *place) dynamic() dynamic.Interface { return dynamic.NewForConfigOrDie(w.plane.Config()) }
 
 // status sets the status of a custom resource as its controller would.
-func (w *world) status(resource schema.GroupVersionResource, name string, status map[string]any) {
+func (w *place) status(resource schema.GroupVersionResource, name string, status map[string]any) {
 	w.Helper()
 	client := w.dynamic().Resource(resource).Namespace(w.namespace)
 	object, err := client.Get(w.Context(), name, metav1.GetOptions{})

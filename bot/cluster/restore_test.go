@@ -38,7 +38,7 @@ func TestRestore(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newPlace(t)
 			r := cluster.RestoreRequest{
 				Key: "revert of dawarich 1.6.1", Name: w.namespace + "/dump-1a2b3c", Service: "dawarich",
 				Restore: policy.Restore{Kind: policy.BackupCronJob, Target: w.namespace + "/dump"},
@@ -81,7 +81,7 @@ func TestRestoreThatBelayCannotDo(t *testing.T) {
 	}
 }
 
-func (w *world) workload(kind string, replicas int32) watch.Workload {
+func (w *place) workload(kind string, replicas int32) watch.Workload {
 	w.Helper()
 	meta := metav1.ObjectMeta{Name: "web"}
 	labels := map[string]string{"app": "web"}
@@ -98,7 +98,7 @@ func (w *world) workload(kind string, replicas int32) watch.Workload {
 	return watch.Workload{Kind: kind, Namespace: w.namespace, Name: "web"}
 }
 
-func (w *world) podsAre(want int) {
+func (w *place) podsAre(want int) {
 	w.Helper()
 	w.eventually("pods", func(ctx context.Context) (bool, error) {
 		pods, err := w.admin.CoreV1().Pods(w.namespace).List(ctx, metav1.ListOptions{LabelSelector: "app=web"})
@@ -106,7 +106,7 @@ func (w *world) podsAre(want int) {
 	})
 }
 
-func (w *world) eventually(what string, holds func(context.Context) (bool, error)) {
+func (w *place) eventually(what string, holds func(context.Context) (bool, error)) {
 	w.Helper()
 	if err := wait.PollUntilContextTimeout(w.Context(), 50*time.Millisecond, time.Minute, true, holds); err != nil {
 		w.Fatalf("%s: %v", what, err)
@@ -117,7 +117,7 @@ func TestScale(t *testing.T) {
 	for _, kind := range []string{"Deployment", "StatefulSet"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newPlace(t)
 			web := w.workload(kind, 2)
 			// Every call is made by a new life, as if each had been killed.
 			scale := func(key string, workload watch.Workload, down bool) {
@@ -147,7 +147,7 @@ func TestScale(t *testing.T) {
 	}
 	t.Run("what cannot be scaled", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t)
+		w := newPlace(t)
 		if _, err := w.belay.Scale(t.Context(), "key", watch.Workload{Kind: "DaemonSet", Namespace: w.namespace, Name: "web"}, true); !errors.Is(err, cluster.ErrCannotScale) {
 			t.Errorf("a DaemonSet: %v", err)
 		}
@@ -157,7 +157,7 @@ func TestScale(t *testing.T) {
 	})
 	t.Run("somebody scales it up while the data is put back", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t)
+		w := newPlace(t)
 		web := w.workload("Deployment", 3)
 		w.eventually("scale", func(ctx context.Context) (bool, error) { return w.belay.Scale(ctx, "key", web, true) })
 		scale, err := w.admin.AppsV1().Deployments(w.namespace).GetScale(t.Context(), "web", metav1.GetOptions{})

@@ -58,7 +58,7 @@ func rights(t *testing.T, roles ...string) []right {
 
 // bot makes a service account of the namespace with these rights there and
 // nowhere else, and returns its name for ConfigFor.
-func (w *world) bot(name string, rights []right) string {
+func (w *place) bot(name string, rights []right) string {
 	w.Helper()
 	meta := metav1.ObjectMeta{Name: name}
 	_, err := w.admin.CoreV1().ServiceAccounts(w.namespace).Create(w.Context(), &corev1.ServiceAccount{ObjectMeta: meta}, metav1.CreateOptions{})
@@ -82,7 +82,7 @@ func (w *world) bot(name string, rights []right) string {
 type work struct {
 	name string
 	uses []string // resources
-	do   func(w *world, belay *cluster.Cluster, r cluster.BackupRequest) string
+	do   func(w *place, belay *cluster.Cluster, r cluster.BackupRequest) string
 }
 
 func outcome(got cluster.BackupResult, err error, want string) string {
@@ -98,12 +98,12 @@ func outcome(got cluster.BackupResult, err error, want string) string {
 }
 
 var everything = []work{
-	{"backup from a CronJob", []string{"cronjobs", "jobs", "pods", "pods/log"}, func(w *world, belay *cluster.Cluster, r cluster.BackupRequest) string {
+	{"backup from a CronJob", []string{"cronjobs", "jobs", "pods", "pods/log"}, func(w *place, belay *cluster.Cluster, r cluster.BackupRequest) string {
 		r.Backup.Expect = "dump complete"
 		got, err := belay.Backup(w.Context(), r)
 		return outcome(got, err, "has succeeded")
 	}},
-	{"a Job without pods", []string{"events"}, func(w *world, belay *cluster.Cluster, r cluster.BackupRequest) string {
+	{"a Job without pods", []string{"events"}, func(w *place, belay *cluster.Cluster, r cluster.BackupRequest) string {
 		r.Backup.Target = w.namespace + "/podless"
 		got, err := belay.Backup(w.Context(), r)
 		if strings.Contains(got.Detail, "not allowed") {
@@ -111,17 +111,17 @@ var everything = []work{
 		}
 		return outcome(got, err, "no PriorityClass")
 	}},
-	{"volume snapshot", []string{"volumesnapshots"}, func(w *world, belay *cluster.Cluster, r cluster.BackupRequest) string {
+	{"volume snapshot", []string{"volumesnapshots"}, func(w *place, belay *cluster.Cluster, r cluster.BackupRequest) string {
 		r.Backup.Kind, r.Backup.Target = policy.BackupVolumeSnapshot, w.namespace+"/data"
 		got, err := belay.Backup(w.Context(), r)
 		return outcome(got, err, "is not ready yet")
 	}},
-	{"Velero", []string{"backups", "schedules"}, func(w *world, belay *cluster.Cluster, r cluster.BackupRequest) string {
+	{"Velero", []string{"backups", "schedules"}, func(w *place, belay *cluster.Cluster, r cluster.BackupRequest) string {
 		r.Backup.Kind, r.Backup.Target = policy.BackupVelero, w.namespace+"/nightly"
 		got, err := belay.Backup(w.Context(), r)
 		return outcome(got, err, "waits for Velero")
 	}},
-	{"restore from a CronJob", []string{"cronjobs", "jobs", "pods"}, func(w *world, belay *cluster.Cluster, r cluster.BackupRequest) string {
+	{"restore from a CronJob", []string{"cronjobs", "jobs", "pods"}, func(w *place, belay *cluster.Cluster, r cluster.BackupRequest) string {
 		got, err := belay.Restore(w.Context(), cluster.RestoreRequest{Key: r.Key + " restore", Restore: policy.Restore{Kind: policy.BackupCronJob, Target: w.namespace + "/dump"}})
 		return outcome(got, err, "has succeeded")
 	}},
@@ -129,8 +129,8 @@ var everything = []work{
 	{"scale a StatefulSet down", []string{"statefulsets", "pods"}, scaleDown("StatefulSet")},
 }
 
-func scaleDown(kind string) func(*world, *cluster.Cluster, cluster.BackupRequest) string {
-	return func(w *world, belay *cluster.Cluster, _ cluster.BackupRequest) string {
+func scaleDown(kind string) func(*place, *cluster.Cluster, cluster.BackupRequest) string {
+	return func(w *place, belay *cluster.Cluster, _ cluster.BackupRequest) string {
 		done, err := belay.Scale(w.Context(), "the same key", watch.Workload{Kind: kind, Namespace: w.namespace, Name: "web"}, true)
 		switch {
 		case err != nil:
@@ -147,7 +147,7 @@ func scaleDown(kind string) func(*world, *cluster.Cluster, cluster.BackupRequest
 // which one is missing.
 func TestRightsAreEnoughAndAllNeeded(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newPlace(t)
 	w.withCRDs()
 	w.schedule()
 	w.cronJob(kube.Succeeds(0, "dump complete"), nil)
@@ -187,7 +187,7 @@ func TestRightsAreEnoughAndAllNeeded(t *testing.T) {
 }
 
 // rested brings what a work scales back to where it was.
-func (w *world) rested(work work) {
+func (w *place) rested(work work) {
 	w.Helper()
 	for resource, kind := range map[string]string{"deployments": "Deployment", "statefulsets": "StatefulSet"} {
 		if !slices.Contains(work.uses, resource) {
@@ -209,7 +209,7 @@ func (w *world) rested(work work) {
 // TestDeployAppliesToACluster is kubectl apply --dry-run=server -f deploy/.
 func TestDeployAppliesToACluster(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newPlace(t)
 	for _, name := range []string{"belay", "dbaas"} {
 		_, err := w.admin.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
 		w.must(err)

@@ -3,7 +3,6 @@ package cluster_test
 import (
 	"context"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,11 +21,9 @@ import (
 	"github.com/belaybot/belay/rules/policy"
 )
 
-func TestMain(m *testing.M) { os.Exit(kube.Main(m)) }
-
-// world is one namespace of the real control plane with a belay that has all
+// place is one namespace of the real control plane with a belay that has all
 // rights.
-type world struct {
+type place struct {
 	*testing.T
 	plane     *kube.ControlPlane
 	admin     kubernetes.Interface
@@ -35,13 +32,13 @@ type world struct {
 	belay     *cluster.Cluster
 }
 
-func newWorld(t *testing.T) *world {
+func newPlace(t *testing.T) *place {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("-short leaves out what needs a control plane")
 	}
 	plane := kube.ForTest(t)
-	w := &world{T: t, plane: plane, admin: kubernetes.NewForConfigOrDie(plane.Config()), clock: &clock{}}
+	w := &place{T: t, plane: plane, admin: kubernetes.NewForConfigOrDie(plane.Config()), clock: &clock{}}
 	namespace, err := w.admin.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "db-"}}, metav1.CreateOptions{})
 	w.must(err)
 	w.namespace = namespace.Name
@@ -50,14 +47,14 @@ func newWorld(t *testing.T) *world {
 }
 
 // life is a belay that has just been started.
-func (w *world) life(config *rest.Config) *cluster.Cluster {
+func (w *place) life(config *rest.Config) *cluster.Cluster {
 	w.Helper()
 	belay, err := cluster.New(cluster.Options{Config: config, Now: w.clock.Now, Log: slog.New(slog.DiscardHandler)})
 	w.must(err)
 	return belay
 }
 
-func (w *world) must(err error) {
+func (w *place) must(err error) {
 	w.Helper()
 	if err != nil {
 		w.Fatal(err)
@@ -70,15 +67,15 @@ type clock struct{ ahead atomic.Int64 }
 func (c *clock) Now() time.Time          { return time.Now().Add(time.Duration(c.ahead.Load())) }
 func (c *clock) forward(d time.Duration) { c.ahead.Add(int64(d)) }
 
-// image is one of this world alone, with a script.
-func (w *world) image(script kube.Script) string {
+// image is one of this place alone, with a script.
+func (w *place) image(script kube.Script) string {
 	image := "example.org/" + w.namespace + "/dump:1"
 	w.plane.Kubelet.Play(image, script)
 	return image
 }
 
 // cronJob makes the CronJob "dump"; change may be nil.
-func (w *world) cronJob(script kube.Script, change func(*batchv1.CronJob)) string {
+func (w *place) cronJob(script kube.Script, change func(*batchv1.CronJob)) string {
 	w.Helper()
 	cron := &batchv1.CronJob{
 		ObjectMeta: metav1.ObjectMeta{Name: "dump"},
@@ -99,7 +96,7 @@ func (w *world) cronJob(script kube.Script, change func(*batchv1.CronJob)) strin
 
 // request asks for a backup of the CronJob "dump" for a pull request that has
 // been mergeable for a minute.
-func (w *world) request(key string) cluster.BackupRequest {
+func (w *place) request(key string) cluster.BackupRequest {
 	return cluster.BackupRequest{
 		Key: key, Service: "linkwarden", Ready: time.Now().Add(-time.Minute),
 		Backup: policy.Backup{Kind: policy.BackupCronJob, Target: w.namespace + "/dump", Timeout: 5 * time.Minute, MaxAge: time.Hour},
@@ -107,7 +104,7 @@ func (w *world) request(key string) cluster.BackupRequest {
 }
 
 // until asks again and again until the answer is good enough.
-func (w *world) until(what string, ask func() (cluster.BackupResult, error), enough func(cluster.BackupResult) bool) cluster.BackupResult {
+func (w *place) until(what string, ask func() (cluster.BackupResult, error), enough func(cluster.BackupResult) bool) cluster.BackupResult {
 	w.Helper()
 	var result cluster.BackupResult
 	err := wait.PollUntilContextTimeout(w.Context(), 50*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
@@ -122,7 +119,7 @@ func (w *world) until(what string, ask func() (cluster.BackupResult, error), eno
 }
 
 // ended asks until the backup is good or bad.
-func (w *world) ended(r cluster.BackupRequest) cluster.BackupResult {
+func (w *place) ended(r cluster.BackupRequest) cluster.BackupResult {
 	w.Helper()
 	return w.until("backup", func() (cluster.BackupResult, error) { return w.belay.Backup(w.Context(), r) }, isOver)
 }
@@ -130,7 +127,7 @@ func (w *world) ended(r cluster.BackupRequest) cluster.BackupResult {
 func isOver(r cluster.BackupResult) bool { return r.State != lifecycle.Running }
 
 // jobs are those of the namespace.
-func (w *world) jobs() []batchv1.Job {
+func (w *place) jobs() []batchv1.Job {
 	w.Helper()
 	jobs, err := w.admin.BatchV1().Jobs(w.namespace).List(w.Context(), metav1.ListOptions{})
 	w.must(err)
