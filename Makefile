@@ -22,8 +22,8 @@ kube: ## a Kubernetes control plane to look at, until Ctrl-C
 test: setup ## everything, with the race detector
 	$(GO) test -race $(PACKAGES)
 
-test-short: ## the inner loop: without the race detector, PostgreSQL and the long property runs
-	@echo "left out by -short: the race detector, PostgreSQL, long property runs"
+test-short: ## the inner loop: without the race detector, PostgreSQL, the control plane and the long property runs
+	@echo "left out by -short: the race detector, PostgreSQL, the Kubernetes control plane, long property runs"
 	$(GO) test -short $(PACKAGES)
 
 check: ## formatting, vet, linters, import direction, generated files

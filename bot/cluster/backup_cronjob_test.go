@@ -1,9 +1,12 @@
 package cluster_test
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -265,16 +268,15 @@ func (w *place) refused(user string, words ...string) {
 func (w *place) quota(name corev1.ResourceName) {
 	w.Helper()
 	none := corev1.ResourceList{name: resource.MustParse("0")}
-	quota, err := w.admin.CoreV1().ResourceQuotas(w.namespace).Create(w.Context(), &corev1.ResourceQuota{
+	quotas := w.admin.CoreV1().ResourceQuotas(w.namespace)
+	_, err := quotas.Create(w.Context(), &corev1.ResourceQuota{
 		ObjectMeta: metav1.ObjectMeta{Name: "none"}, Spec: corev1.ResourceQuotaSpec{Hard: none},
 	}, metav1.CreateOptions{})
 	w.must(err)
-	// The controller would count first; nothing is there to be counted.
-	quota.Status = corev1.ResourceQuotaStatus{Hard: none, Used: none}
-	_, err = w.admin.CoreV1().ResourceQuotas(w.namespace).UpdateStatus(w.Context(), quota, metav1.UpdateOptions{})
-	if err != nil && !strings.Contains(err.Error(), "the object has been modified") {
-		w.Fatal(err)
-	}
+	w.eventually("the quota is counted", func(ctx context.Context) (bool, error) {
+		quota, err := quotas.Get(ctx, "none", metav1.GetOptions{})
+		return err == nil && len(quota.Status.Hard) > 0 && len(quota.Status.Used) > 0, err
+	})
 }
 
 func TestCronJobTakesTooLong(t *testing.T) {
@@ -366,6 +368,37 @@ func TestCronJobOfAnEarlierWaitIsMadeAnew(t *testing.T) {
 	w.must(err)
 	if second.State != lifecycle.Running || second.Name != first.Name+"-2" {
 		t.Errorf("got %+v after %s", second, first.Name)
+	}
+}
+
+func TestManyAtOnceMakeOneJob(t *testing.T) {
+	t.Parallel()
+	w := newPlace(t)
+	w.cronJob(kube.Hangs(), nil)
+	var asking sync.WaitGroup
+	for i := range 8 {
+		asking.Go(func() {
+			if _, err := w.belay.Backup(t.Context(), w.request(fmt.Sprint("service ", i))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	asking.Wait()
+	if n := len(w.jobs()); n != 1 {
+		t.Errorf("eight services made %d Jobs in one life, want one for all", n)
+	}
+	r := w.request("one service")
+	r.Ready = time.Now().Add(2 * time.Second) // the first is too old
+	for range 8 {
+		replica := w.life(w.plane.Config())
+		asking.Go(func() { _, _ = replica.Backup(t.Context(), r) }) // who comes second may be told to try again
+	}
+	asking.Wait()
+	if n := len(w.jobs()); n != 2 {
+		t.Errorf("eight replicas made %d Jobs for one key", n-1)
+	}
+	if got, err := w.belay.Backup(t.Context(), r); err != nil || got.State != lifecycle.Running || got.Shared {
+		t.Errorf("got %+v, %v", got, err)
 	}
 }
 

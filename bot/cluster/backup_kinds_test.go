@@ -2,12 +2,15 @@ package cluster_test
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/rest"
 
 	"github.com/belaybot/belay/bot/cluster"
 	"github.com/belaybot/belay/bot/sandbox/kube"
@@ -83,6 +86,34 @@ func TestManifestsThatAreRefused(t *testing.T) {
 				t.Errorf("got %+v, %v, want %q", got, err, test.want)
 			}
 		})
+	}
+}
+
+func TestJobInANamespaceThatIsMissing(t *testing.T) {
+	t.Parallel()
+	w := newPlace(t)
+	manifest := strings.Replace(string(w.manifest(kube.Succeeds(0))), w.namespace, "not-there", 1)
+	got, err := w.belay.Backup(t.Context(), w.jobRequest("key", []byte(manifest)))
+	if err != nil || got.State != lifecycle.Bad || got.Detail != "namespace not-there does not exist" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func TestKindsThatTheClusterDoesNotKnow(t *testing.T) {
+	// What an API server says of a group that it does not serve.
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	belay, err := cluster.New(cluster.Options{Config: &rest.Config{Host: server.URL}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, want := range map[policy.BackupKind]string{
+		policy.BackupVolumeSnapshot: "does not know volumesnapshots.snapshot.storage.k8s.io", policy.BackupVelero: "does not know backups.velero.io",
+	} {
+		got, err := belay.Backup(t.Context(), cluster.BackupRequest{Key: "key", Backup: policy.Backup{Kind: kind, Target: "apps/data"}})
+		if err != nil || got.State != lifecycle.Bad || !strings.Contains(got.Detail, want) {
+			t.Errorf("%s: got %+v, %v", kind, got, err)
+		}
 	}
 }
 

@@ -95,10 +95,10 @@ func (w *place) cronJob(script kube.Script, change func(*batchv1.CronJob)) strin
 }
 
 // request asks for a backup of the CronJob "dump" for a pull request that has
-// been mergeable for a minute.
+// been mergeable for ten minutes.
 func (w *place) request(key string) cluster.BackupRequest {
 	return cluster.BackupRequest{
-		Key: key, Service: "linkwarden", Ready: time.Now().Add(-time.Minute),
+		Key: key, Service: "linkwarden", Ready: time.Now().Add(-10 * time.Minute),
 		Backup: policy.Backup{Kind: policy.BackupCronJob, Target: w.namespace + "/dump", Timeout: 5 * time.Minute, MaxAge: time.Hour},
 	}
 }

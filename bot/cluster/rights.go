@@ -61,6 +61,8 @@ func (a attempt) check(err error) error {
 func (a attempt) forbidden(err error) error {
 	text := err.Error()
 	switch {
+	case strings.Contains(text, "status unknown for quota"):
+		return fmt.Errorf("%s: %w", a, err) // a new quota that has not been counted yet
 	case strings.Contains(text, "exceeded quota"), strings.Contains(text, "failed quota"):
 		return refuse("a quota refuses to %s: %s", a, text)
 	case strings.Contains(text, " cannot "+a.verb+" resource "):
