@@ -36,7 +36,7 @@ func (c *Cluster) look(ctx context.Context, b policy.Backup, job *batchv1.Job) (
 	}
 	switch {
 	case complete != nil:
-		return c.checkLog(ctx, b, job, pods, result)
+		return c.checkLog(ctx, b, pods, result)
 	case failed != nil:
 		result.State = lifecycle.Bad
 		result.Detail = fmt.Sprintf("Job %s has failed: %s: %s", result.Name, failed.Reason, failed.Message)
@@ -128,7 +128,7 @@ func podTrouble(pod *corev1.Pod) []string {
 }
 
 // checkLog holds the log of a Job that has succeeded against expect and reject.
-func (c *Cluster) checkLog(ctx context.Context, b policy.Backup, job *batchv1.Job, pods []corev1.Pod, result BackupResult) (BackupResult, error) {
+func (c *Cluster) checkLog(ctx context.Context, b policy.Backup, pods []corev1.Pod, result BackupResult) (BackupResult, error) {
 	result.State = lifecycle.Good
 	result.Detail = fmt.Sprintf("Job %s has succeeded", result.Name)
 	if b.Expect == "" && b.Reject == "" {

@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"strconv"
 	"time"
-
-	"k8s.io/apimachinery/pkg/types"
 )
 
 // serve answers the API server's questions about logs, which have to come with
@@ -67,7 +65,7 @@ func (k *Kubelet) find(namespace, name, container string, previous bool) (*follo
 	k.mu.Lock()
 	var found *pod
 	for uid, p := range k.pods {
-		if p.object.Namespace == namespace && p.object.Name == name && (found == nil || !k.gone[types.UID(uid)]) {
+		if p.object.Namespace == namespace && p.object.Name == name && (found == nil || !k.gone[uid]) {
 			found = p
 		}
 	}

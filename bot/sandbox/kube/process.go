@@ -27,7 +27,7 @@ func run(bin, name, log string, args ...string) (*process, error) {
 		return nil, err
 	}
 	defer out.Close()
-	cmd := exec.Command(filepath.Join(bin, name), args...)
+	cmd := exec.Command(filepath.Join(bin, name), args...) //nolint:gosec // one of the three programs that hack/setup has built
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.Env = []string{"HOME=" + filepath.Dir(log), "PATH=/usr/bin:/bin"}
 	endWithParent(cmd)
@@ -101,6 +101,5 @@ func freePort() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
+	return listener.Addr().(*net.TCPAddr).Port, listener.Close()
 }
