@@ -88,22 +88,6 @@ func TestRolloutUnreachable(t *testing.T) {
 	}
 }
 
-// TestRolloutRights looks with the rights of a user who has none.
-func TestRolloutRights(t *testing.T) {
-	plane := shared(t)
-	w := newStage(t, plane)
-	config, err := plane.ConfigFor(t.Context(), "nobody-special")
-	w.must(err)
-	w.watch(config)
-	w.deployment("v2", 1, nil)
-	got := w.until("the missing right is named", func(list []watch.Sample) bool {
-		return is(watch.Blind)(list) && strings.Contains(list[0].Detail, "belay may not watch")
-	}, unhealthy)
-	if !strings.Contains(got[0].Detail, w.namespace) {
-		t.Errorf("the namespace is not named: %s", got[0].Detail)
-	}
-}
-
 // TestRolloutFirstCrash measures from a container's first crash to the wake that sees it.
 func TestRolloutFirstCrash(t *testing.T) {
 	w := newStage(t, shared(t))
