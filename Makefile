@@ -37,6 +37,7 @@ check: ## formatting, vet, linters, import direction, generated files
 
 bench: ## figures of docs/performance.md
 	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES) | grep -E '^(Benchmark|pkg:|PASS|FAIL|---)'
+	$(GO) run ./hack/intake-bench
 
 fuzz: ## every fuzz target for FUZZTIME
 	@hack/fuzz $(FUZZTIME)

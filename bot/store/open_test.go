@@ -182,6 +182,16 @@ func TestTroubleWhileItRuns(t *testing.T) {
 					t.Errorf("stored after all: %v", err)
 				}
 			}
+			var wg sync.WaitGroup
+			for i := range 20 { // many together
+				wg.Go(func() {
+					if _, _, err := s.AddDispatch(ctx, store.Dispatch{Image: "b", Tag: fmt.Sprint(i), HubLink: strings.Repeat("x", 1<<16)}, nil); err == nil || !strings.Contains(err.Error(), row.want) {
+						t.Errorf("together: %v", err)
+					}
+				})
+			}
+			wg.Wait()
+			same(t, "stored", 0, len(must[[]store.Dispatch](t)(s.Dispatches(ctx, 100))))
 			ok(t, s.Ping(ctx))
 			_, err = s.DB().ExecContext(ctx, row.end)
 			ok(t, err)

@@ -30,6 +30,7 @@ type Options struct {
 type Store struct {
 	write *sql.DB // SQLite: one connection, so that writers queue instead of failing
 	read  *sql.DB
+	group group         // SQLite: of transactions that share a commit
 	pool  *pgxpool.Pool // PostgreSQL only
 	lock  *flock.Flock  // SQLite only: held while the Store is open
 	now   func() time.Time
@@ -117,6 +118,12 @@ func (s *Store) sql(q string) string {
 // Transact does what f does in one transaction: all of it, durably, or nothing.
 // f must not use the Store's other methods that write: SQLite has one writer.
 func (s *Store) Transact(ctx context.Context, f func(tx *sql.Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if s.pool == nil {
+		return s.trouble(s.group.transact(s.write, f))
+	}
 	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
 		return s.trouble(err)
@@ -128,12 +135,16 @@ func (s *Store) Transact(ctx context.Context, f func(tx *sql.Tx) error) error {
 	return s.trouble(tx.Commit())
 }
 
-func (s *Store) exec(ctx context.Context, q string, args ...any) (int64, error) {
-	res, err := s.write.ExecContext(ctx, s.sql(q), args...)
-	if err != nil {
-		return 0, s.trouble(err)
-	}
-	return res.RowsAffected()
+func (s *Store) exec(ctx context.Context, q string, args ...any) (n int64, err error) {
+	err = s.Transact(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, s.sql(q), args...)
+		if err != nil {
+			return err
+		}
+		n, err = res.RowsAffected()
+		return err
+	})
+	return n, err
 }
 
 // Times are kept as microseconds since 1970; 0 is none.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -150,6 +151,43 @@ func TestADispatchAndItsJobAreStoredTogetherOrNotAtAll(t *testing.T) {
 		}()
 		if _, isNew, err := s.AddDispatch(ctx, store.Dispatch{Image: "a", Tag: "1"}, nil); err != nil || !isNew {
 			t.Errorf("after a panic: %v, %v", isNew, err)
+		}
+	})
+}
+
+// TestWhatFailsTakesNobodyAlong has transactions that fail, panic and succeed
+// wait for the writer together.
+func TestWhatFailsTakesNobodyAlong(t *testing.T) {
+	onBoth(t, func(t *testing.T, p place) {
+		s := p.open(t)
+		broken := errors.New("broken")
+		var wg sync.WaitGroup
+		for i := range 90 {
+			wg.Go(func() {
+				defer func() { _ = recover() }()
+				_, _, err := s.AddDispatch(ctx, store.Dispatch{Image: "a", Tag: fmt.Sprint(i)}, func(context.Context, *sql.Tx, string) error {
+					switch i % 3 {
+					case 1:
+						return broken
+					case 2:
+						panic("broken")
+					}
+					return nil
+				})
+				if (err == nil) != (i%3 == 0) || i%3 == 1 && !errors.Is(err, broken) {
+					t.Errorf("%d: %v", i, err)
+				}
+			})
+		}
+		wg.Wait()
+		all := must[[]store.Dispatch](t)(s.Dispatches(ctx, 1000))
+		if len(all) != 30 {
+			t.Errorf("%d were stored; want 30", len(all))
+		}
+		for _, d := range all {
+			if n, err := strconv.Atoi(d.Tag); err != nil || n%3 != 0 {
+				t.Errorf("%s was stored", d.Tag)
+			}
 		}
 	})
 }

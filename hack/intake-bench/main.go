@@ -144,7 +144,7 @@ const token = "bench"
 func serve(binary, dir string, gh *sandbox.GitHub) (*process, error) {
 	if binary == "" {
 		binary = filepath.Join(dir, "belay")
-		build := exec.Command("go", "build", "-trimpath", "-o", binary, "./cmd/belay")
+		build := exec.Command("go", "build", "-o", binary, "./cmd/belay")
 		build.Stderr = os.Stderr
 		if err := build.Run(); err != nil {
 			return nil, fmt.Errorf("go build: %w (run it at the root of the module)", err)
