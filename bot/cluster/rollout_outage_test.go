@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -150,8 +151,11 @@ func TestRolloutSharesNamespaces(t *testing.T) {
 
 // TestRolloutForgets lets a service be forgotten that nobody looks at.
 func TestRolloutForgets(t *testing.T) {
-	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
-	r, err := cluster.NewRollouts(cluster.RolloutOptions{Config: nowhere(), Now: func() time.Time { return now }})
+	var passed atomic.Int64 // since nine o'clock
+	now := func() time.Time {
+		return time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC).Add(time.Duration(passed.Load()))
+	}
+	r, err := cluster.NewRollouts(cluster.RolloutOptions{Config: nowhere(), Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +165,7 @@ func TestRolloutForgets(t *testing.T) {
 	if n := r.Watching(); n != 2 {
 		t.Errorf("%d namespaces are watched, want 2", n)
 	}
-	now = now.Add(11 * time.Minute)
+	passed.Store(int64(11 * time.Minute))
 	r.Follow(watch.Subject{Service: "c", Namespaces: []string{"b"}}, nil)
 	if n := r.Watching(); n != 1 {
 		t.Errorf("%d namespaces are watched after ten minutes without a look, want 1", n)
