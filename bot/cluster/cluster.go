@@ -1,10 +1,12 @@
 // Package cluster is what belay does in a Kubernetes cluster: it takes backups,
-// puts them back and scales workloads down meanwhile.
+// puts them back and scales workloads down meanwhile (Cluster), and it watches
+// roll-outs (Rollouts).
 //
 // Every call may be repeated at any time, by this process or a later one: what
 // is made has a name derived from a key, and is found by it before anything is
 // made. Nothing here waits; a call says how things stand, and is made again. The
-// rights that are needed are in deploy/rbac.yaml. See SPEC section 10.
+// rights that are needed are in deploy/rbac.yaml. See SPEC sections 10
+// and 11.
 package cluster
 
 import (

@@ -216,6 +216,8 @@ func job(j *batchv1.Job, list []*corev1.Pod) watch.Run {
 			run.Succeeded = true
 		case batchv1.JobFailed:
 			run.Failed = strings.TrimSuffix(cmp.Or(c.Reason, "failed")+": "+c.Message, ": ")
+		case batchv1.JobSuspended, batchv1.JobFailureTarget:
+			// It has not ended: its pods are still being taken away.
 		}
 	}
 	return run

@@ -190,7 +190,7 @@ func (p *placed) object(doc *value) {
 
 // hostRule matches the hosts of a Traefik rule: "Host(`a.example`, `b.example`)";
 // not HostRegexp(…), not !Host(…).
-var hostRule = regexp.MustCompile("(?:^|[^!A-Za-z])Host\\(([^)]*)\\)")
+var hostRule = regexp.MustCompile(`(?:^|[^!A-Za-z])Host\(([^)]*)\)`)
 
 // pathRule matches the path of a Traefik rule: "PathPrefix(`/api`)", "Path(`/x`)".
 var pathRule = regexp.MustCompile("Path(?:Prefix)?\\(`([^`)]*)`\\)")
