@@ -17,7 +17,7 @@ const restoring = `
 databases:
   data: { backup: { cronjob: dbaas/backup, restore: { cronjob: dbaas/restore } } }
 apply: { checks: [deploy], timeout: 15m }
-verify: { safe: 10ms, caution: 10ms, unknown: 10ms }
+verify: { safe: 10ms, caution: 10ms, unknown: 10ms, interval: 1s, extend: 1s, settle: 1s }
 `
 
 // named is a service's Terraform with the workload's name.

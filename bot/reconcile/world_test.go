@@ -193,7 +193,7 @@ const config = `
 databases:
   data: { backup: { cronjob: dbaas/backup } }
 apply: { checks: [deploy], timeout: 15m }
-verify: { safe: 10ms, caution: 10ms, unknown: 10ms }
+verify: { safe: 10ms, caution: 10ms, unknown: 10ms, interval: 1s, extend: 1s, settle: 1s }
 dispatch: { limit: { upgrades: 50, window: 6h } }
 `
 
