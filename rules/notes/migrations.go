@@ -1,0 +1,46 @@
+package notes
+
+import (
+	"regexp"
+	"strings"
+)
+
+var (
+	migration = regexp.MustCompile(`(?i)\b(?:schema|database|data|db|storage|index)[ -](?:schema )?(?:migrations?|upgrades?|conversion)\b|\bmigrat(?:e|es|ed|ing|ions?)\b.{0,80}\b(?:database|schema|tables?|columns?|rows|data|index(?:es)?|records)\b|\b(?:database|schema|tables?)\b.{0,60}\bmigrat|\bschema changes?\b|\bre-?index(?:ing|ed)?\b|\bbackground (?:migrations?|updates?)\b|\bmigrations? (?:will |may |can |to )?(?:run|take|be applied|start)|\b(?:run|apply|execute) (?:the |all )?(?:pending )?migrations?\b|\bALTER TABLE\b|\bschema version\b` +
+		// "a migration repairs the column", "migrates saved filters"; not "migrate to TypeScript", "migration guide".
+		`|\bmigrations?\b(?: (?:to|that|which|will|is|are|runs?|script|fail|error|repairs?|converts?|of)\b|[.,:;)]|$)|\bmigrat(?:es|ed|ing) (?:the |all |existing |old |your )?(?:\w+ ){0,2}(?:data|users?|accounts?|settings?|filters?|tables?|columns?|records?|permissions?|titles?|files?)\b`)
+	// dataMoves matches what a migration is called by its effect: "back up your database before", "should not revert to an older
+	// version", "Existing values will be adjusted automatically", "Add index `idx_topic` to the `messages` table"; not "Add a column to the list".
+	dataMoves    = regexp.MustCompile(`(?i)\bback ?-?up (?:of )?(?:your |the |all )?(?:\w+ )?(?:database|data|db)\b.{0,40}\b(?:before|prior to)\b|\b(?:not|n't|never|cannot) (?:be )?(?:\w+ )?(?:revert|downgrade|roll(?:ed)? back|go back)\w*\b.{0,40}\b(?:version|release|upgrad)|\bdowngrad\w+ (?:is|are) (?:not|no longer|im)|\bnot (?:be )?forwards?[- ]compatible\b|\bforwards? incompatible\b|\bone-way\b|\b(?:existing|old|all) (?:\w+ ){1,3}(?:will be|are|is|get) (?:automatically )?(?:adjusted|converted|updated|migrated|moved|transformed|rewritten)\b|\bautomatic(?:ally)? (?:\w+ ){0,2}(?:migrat|conver)|\b(?:created|adjusted|converted|moved|updated) automatically (?:\w+ )?(?:during|on|upon|at) (?:the )?(?:upgrade|start)|\bwill (?:be )?(?:automatically )?(?:upgrade|convert|migrate)d? (?:automatically |to (?:the |a )?new )|\b(?:re-?add|add|creat|drop|remov)\w* (?:a |an |the |new |missing |unused |old )*(?:\w+ )?(?:index|columns?)\b.{0,60}\b(?:database|db|the (?:\S+ )?table)\b|\bnew index has been added\b|\b(?:new|missing) (?:db |database )?index\b|\bcreate a new ` + "`" + `\w+` + "`" + ` column\b|\b(?:add|restore|re-add)\w* (?:\w+ ){0,3}migrations? (?:to|that|for)\b|\btables? .{0,40}\b(?:will be|are|be) (?:properly )?(?:renamed|pluralized)\b`)
+	migrationNot = regexp.MustCompile(`(?i)\bfix(?:e[sd])?\b|\btests?\b|\bdocs?\b|\bdocumentation\b`)
+)
+
+func migrates(p passage) bool {
+	if p.mood == moodOwn {
+		return false
+	}
+	text := p.text
+	if strings.Contains(text, "](") {
+		text = linkText.ReplaceAllString(text, "$1") // an address with /docs/ in it says nothing
+	}
+	lower := strings.ToLower(text)
+	if has(lower, "back", "revert", "forward", "one-way", "downgrade", "existing", "automatic", "index", "column", "table", "format", "migration") && dataMoves.MatchString(text) && !ownLine.MatchString(text) {
+		return true
+	}
+	if !has(lower, "migrat", "schema", "index", "background", "alter table", "conversion", "upgrade") {
+		return false
+	}
+	s := negation.ReplaceAllString(text, " ")
+	return migration.MatchString(s) && !migrationNot.MatchString(s) && !ownLine.MatchString(s)
+}
+
+// Migrates reports whether the notes speak of a schema or data migration, with the passage.
+func Migrates(r Release) (text string, ok bool) {
+	for _, p := range passages(r.Body) {
+		if migrates(p) {
+			runes := []rune(Plain(p.text))
+			return string(runes[:min(len(runes), 300)]), true
+		}
+	}
+	return "", false
+}
