@@ -19,12 +19,13 @@ const (
 func tables(verdicts []verdict, absent []absence) string {
 	dev := count(verdicts, func(v verdict) bool { return v.label.Set == setDev })
 	test := count(verdicts, func(v verdict) bool { return v.label.Set == setTest })
+	fresh := count(verdicts, func(v verdict) bool { return v.label.Set == setFresh })
 	all := count(verdicts, func(verdict) bool { return true })
 
 	var b strings.Builder
-	b.WriteString("| | dev | test | all | aim |\n| --- | --- | --- | --- | --- |\n")
+	b.WriteString("| | dev | test | fresh | all | aim |\n| --- | --- | --- | --- | --- | --- |\n")
 	row := func(name, aim string, cell func(tally) string) {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", name, cell(dev), cell(test), cell(all), aim)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", name, cell(dev), cell(test), cell(fresh), cell(all), aim)
 	}
 	row("releases", "", func(t tally) string { return fmt.Sprint(t.releases) })
 	row("breaking for an operator", "", func(t tally) string { return fmt.Sprint(t.breaking) })

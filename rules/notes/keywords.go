@@ -2,7 +2,9 @@ package notes
 
 import (
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 )
 
 // keywordMatcher finds the configured keywords in any case, as whole words with
@@ -12,7 +14,17 @@ type keywordMatcher struct {
 	stems   []string // one of which a text that matches holds
 }
 
+// defaultMatcher spares making the same expression for every release.
+var defaultMatcher = sync.OnceValue(func() keywordMatcher { return compile(DefaultKeywords) })
+
 func newKeywordMatcher(keywords []string) keywordMatcher {
+	if slices.Equal(keywords, DefaultKeywords) {
+		return defaultMatcher()
+	}
+	return compile(keywords)
+}
+
+func compile(keywords []string) keywordMatcher {
 	var m keywordMatcher
 	var parts []string
 	for _, k := range keywords {

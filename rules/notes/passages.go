@@ -13,10 +13,11 @@ type passage struct {
 // passages reads notes into items and paragraphs.
 func passages(body string) []passage {
 	text := bound(body, maxNotes)
-	text = withoutComments(text)
+	text = htmlAsLines(withoutComments(text))
 	lines := strings.Split(text, "\n")
 	var out []passage
 	current, fence, level := moodNone, "", 0
+	own := -1 // indent of the item that heads the project's own affairs, -1 outside of them
 	var item strings.Builder
 	flush := func() {
 		if s := strings.TrimSpace(item.String()); s != "" {
@@ -44,6 +45,7 @@ func passages(body string) []passage {
 		}
 		if h.level > 0 {
 			flush()
+			own = -1
 			next := moodOf(h.text)
 			// A heading below a breaking one names a topic of it.
 			if next != moodNone || current == moodNone || h.level <= level {
@@ -62,7 +64,19 @@ func passages(body string) []passage {
 			continue
 		case strings.HasPrefix(trimmed, "- "), strings.HasPrefix(trimmed, "* "), strings.HasPrefix(trimmed, "+ "), strings.HasPrefix(trimmed, "|"):
 			flush()
+			indent := len(line) - len(strings.TrimLeft(line, " \t"))
 			trimmed = strings.TrimLeft(trimmed, "-*+| ")
+			// "* Dependencies" with items below it heads them as a heading would.
+			switch {
+			case indent <= own:
+				own = -1
+			case own >= 0:
+				continue
+			}
+			if len(trimmed) < 30 && ownHeading.MatchString(trimmed) && !strings.ContainsAny(trimmed, "#([`") {
+				own = indent
+				continue
+			}
 		}
 		item.WriteString(trimmed + " ")
 		if item.Len() > 4000 {
@@ -80,6 +94,8 @@ func moodOf(heading string) mood {
 		return moodOwn
 	case breakingHeading.MatchString(s):
 		return moodBreaking
+	case importantHeading.MatchString(s):
+		return moodImportant
 	case removedHeading.MatchString(s):
 		return moodRemoved
 	case deprecatedHeading.MatchString(s):
