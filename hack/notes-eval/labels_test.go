@@ -23,10 +23,16 @@ func TestTheLabelsAreWellFormedAndEnough(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	breaking, test := 0, 0
+	if err := checkSets(labels, projects); err != nil {
+		t.Error(err)
+	}
+	breaking, test, fresh := 0, 0, map[string]bool{}
 	for _, l := range labels {
 		breaking += one(l.Breaking)
 		test += one(l.Set == setTest)
+		if l.Set == setFresh {
+			fresh[l.Project] = true
+		}
 		if _, err := version.Parse(l.Version); err != nil {
 			t.Errorf("%s %s: %v", l.Project, l.Version, err)
 		}
@@ -48,7 +54,10 @@ func TestTheLabelsAreWellFormedAndEnough(t *testing.T) {
 	if len(labels) < 150 || breaking < 40 || len(projects) < 12 {
 		t.Errorf("%d releases, %d breaking, %d projects; want at least 150, 40 and 12", len(labels), breaking, len(projects))
 	}
-	if share := 100 * test / len(labels); share < 30 || share > 50 {
+	if len(fresh) < 5 {
+		t.Errorf("%d projects are fresh, want at least 5", len(fresh))
+	}
+	if share := 100 * test / len(labels); share < 25 || share > 50 {
 		t.Errorf("%d %% of the releases are in test, want about 40", share)
 	}
 }
@@ -80,18 +89,19 @@ func TestBadLabelsAreRefusedWithTheLine(t *testing.T) {
 }
 
 func TestProjects(t *testing.T) {
-	const head = "project,repository,revision,changelogs\n"
-	got, err := readProjects(strings.NewReader(head + "web,acme/web,0123,a.md docs/b.md\n"))
-	if diff := cmp.Diff([]project{{"web", "acme/web", "0123", []string{"a.md", "docs/b.md"}}}, got); diff != "" || err != nil {
+	const head = "project,repository,set,revision,changelogs\n"
+	got, err := readProjects(strings.NewReader(head + "web,acme/web,fresh,0123,a.md docs/b.md\n"))
+	if diff := cmp.Diff([]project{{"web", "acme/web", true, "0123", []string{"a.md", "docs/b.md"}}}, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 	for row, want := range map[string]string{
-		"web,web,0123,a.md\n":      `line 2: repository is owner/name, not "web"`,
-		"web,a/b/c,0123,a.md\n":    `line 2: repository is owner/name, not "a/b/c"`,
-		"web,acme/web,0123,\n":     "line 2: web has no changelog path",
-		"w,a/b,0,a\nw,a/b,0,b\n":   "line 3: w is listed twice",
-		"web,acme/web,\"0,a.md\n":  "parse error on line 2",
-		"web,acme/web,0123,a,b.md": "record on line 2: wrong number of fields",
+		"web,web,split,0123,a.md\n":          `line 2: repository is owner/name, not "web"`,
+		"web,a/b/c,split,0123,a.md\n":        `line 2: repository is owner/name, not "a/b/c"`,
+		"web,acme/web,split,0123,\n":         "line 2: web has no changelog path",
+		"w,a/b,split,0,a\nw,a/b,split,0,b\n": "line 3: w is listed twice",
+		"web,acme/web,split,\"0,a.md\n":      "parse error on line 2",
+		"web,acme/web,old,0,a.md\n":          `line 2: set is split or fresh, not "old"`,
+		"web,acme/web,split,0123,a,b.md":     "record on line 2: wrong number of fields",
 	} {
 		if _, err := readProjects(strings.NewReader(head + row)); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q gives %v, want %s", row, err, want)

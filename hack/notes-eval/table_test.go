@@ -15,20 +15,20 @@ import (
 
 func TestTables(t *testing.T) {
 	got := tables(webVerdicts(t))
-	const want = `| | dev | test | all | aim |
-| --- | --- | --- | --- | --- |
-| releases | 2 | 2 | 4 |  |
-| breaking for an operator | 1 | 1 | 2 |  |
-| found by strong or weak signals | 1 of 1 (100 %) | 0 of 1 (0 %) | 1 of 2 (50 %) | 95 % |
-| found by strong signals alone | 1 of 1 (100 %) | 0 of 1 (0 %) | 1 of 2 (50 %) | 85 % |
-| found by keywords | 1 of 1 (100 %) | 0 of 1 (0 %) | 1 of 2 (50 %) |  |
-| not breaking | 1 | 1 | 2 |  |
-| false alarms, ` + "`risk.strict`" + ` on | 0 of 1 (0 %) | 0 of 1 (0 %) | 0 of 2 (0 %) |  |
-| false alarms, ` + "`risk.strict`" + ` off | 0 of 1 (0 %) | 0 of 1 (0 %) | 0 of 2 (0 %) | half of the keywords' |
-| false alarms of keywords | 1 of 1 (100 %) | 0 of 1 (0 %) | 1 of 2 (50 %) |  |
-| with a data migration | 1 | 1 | 2 |  |
-| data migrations recognised | 1 of 1 (100 %) | 0 of 1 (0 %) | 1 of 2 (50 %) |  |
-| data migrations that are none | 0 of 1 (0 %) | 0 of 1 (0 %) | 0 of 2 (0 %) |  |
+	const want = `| | dev | test | fresh | all | aim |
+| --- | --- | --- | --- | --- | --- |
+| releases | 2 | 2 | 0 | 4 |  |
+| breaking for an operator | 1 | 1 | 0 | 2 |  |
+| found by strong or weak signals | 1 of 1 (100 %) | 0 of 1 (0 %) | – | 1 of 2 (50 %) | 95 % |
+| found by strong signals alone | 1 of 1 (100 %) | 0 of 1 (0 %) | – | 1 of 2 (50 %) | 85 % |
+| found by keywords | 1 of 1 (100 %) | 0 of 1 (0 %) | – | 1 of 2 (50 %) |  |
+| not breaking | 1 | 1 | 0 | 2 |  |
+| false alarms, ` + "`risk.strict`" + ` on | 0 of 1 (0 %) | 0 of 1 (0 %) | – | 0 of 2 (0 %) |  |
+| false alarms, ` + "`risk.strict`" + ` off | 0 of 1 (0 %) | 0 of 1 (0 %) | – | 0 of 2 (0 %) | half of the keywords' |
+| false alarms of keywords | 1 of 1 (100 %) | 0 of 1 (0 %) | – | 1 of 2 (50 %) |  |
+| with a data migration | 1 | 1 | 0 | 2 |  |
+| data migrations recognised | 1 of 1 (100 %) | 0 of 1 (0 %) | – | 1 of 2 (50 %) |  |
+| data migrations that are none | 0 of 1 (0 %) | 0 of 1 (0 %) | – | 0 of 2 (0 %) |  |
 
 | project | releases | breaking | found | strong | keywords | false alarms, strict | false alarms, not strict | false alarms of keywords | migrations | recognised | none |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -130,7 +130,7 @@ func TestChangelogsAreReadFromGitDirectoriesOfAnyLayout(t *testing.T) {
 		t.Run(layout.path, func(t *testing.T) {
 			dir := t.TempDir()
 			hash := repository(t, filepath.Join(dir, layout.path), layout.bare, map[string]string{"CHANGELOG.md": "one", "docs/old.md": "two"})
-			p := project{"web", "acme/web", hash, []string{"CHANGELOG.md", "docs/old.md"}}
+			p := project{"web", "acme/web", false, hash, []string{"CHANGELOG.md", "docs/old.md"}}
 			got, err := p.changelog(dir, false)
 			if err != nil || got != "one\n\ntwo\n\n" {
 				t.Fatalf("got %q, %v", got, err)
@@ -167,7 +167,7 @@ func TestRunWritesTablesOnlyWhenEveryChangelogWasRead(t *testing.T) {
 	}
 	labels := "project,version,breaking,migration,set,why\n" + row("2.0.0", "yes,yes") + row("1.1.1", "no,no")
 	write("labels.csv", labels)
-	write("projects.csv", "project,repository,revision,changelogs\nweb,acme/web,"+hash+",CHANGELOG.md\n")
+	write("projects.csv", "project,repository,set,revision,changelogs\nweb,acme/web,split,"+hash+",CHANGELOG.md\n")
 	write("risk.md", "# Risk\n"+beginMarker+"\n"+endMarker+"\n")
 
 	var out bytes.Buffer
