@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -42,7 +43,16 @@ func newWorld(t *testing.T) *world {
 	w := &world{mux: http.NewServeMux()}
 	w.Server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.requests.Add(1)
-		w.mux.ServeHTTP(rw, r)
+		rec := httptest.NewRecorder()
+		w.mux.ServeHTTP(rec, r)
+		if strings.HasPrefix(r.URL.Path, "/repos/") && rec.Code == http.StatusOK {
+			if err := HoldsGitHub(r, rec.Body.String()); err != nil {
+				t.Error(err)
+			}
+		}
+		maps.Copy(rw.Header(), rec.Header())
+		rw.WriteHeader(rec.Code)
+		fmt.Fprint(rw, rec.Body)
 	}))
 	t.Cleanup(w.Close)
 	return w

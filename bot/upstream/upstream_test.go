@@ -60,6 +60,15 @@ func serve(t *testing.T, answers map[string]string) *hub {
 			return
 		}
 		body, ok := answers[key]
+		if strings.HasPrefix(r.URL.Path, "/repos/") {
+			answer := body
+			if !ok {
+				answer = "{}"
+			}
+			if err := upstream.HoldsGitHub(r, answer); err != nil && (ok || strings.HasPrefix(err.Error(), "GitHub has no")) {
+				t.Error(err)
+			}
+		}
 		if !ok {
 			w.WriteHeader(http.StatusNotFound)
 			fmt.Fprint(w, `{"message":"Not Found"}`)
