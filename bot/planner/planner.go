@@ -185,7 +185,8 @@ func (p *Planner) shipped(ctx context.Context, inv *terraform.Inventory, d plan.
 			warnings = append(warnings, fmt.Sprintf("chart %s could not be looked at: %v", n.Chart.Name, err))
 			continue
 		}
-		if !ships(images, d.Image) {
+		own, ok := ships(images, d.Image)
+		if !ok {
 			continue
 		}
 		if n.Kind == pin.KindImage { // a tag set in values for the chart's own image
@@ -193,19 +194,15 @@ func (p *Planner) shipped(ctx context.Context, inv *terraform.Inventory, d plan.
 			targets = append(targets, plan.Target{Pin: n, To: d.Tag, Digest: d.Digest})
 			continue
 		}
-		versions, err := p.Upstream.ChartVersions(ctx, n.Chart)
+		to, why, err := p.chartFor(ctx, n, own, d)
 		if err != nil {
 			return nil, nil, fmt.Errorf("chart %s: %w", n.Chart.Name, err)
 		}
-		app := make([]plan.ChartVersion, len(versions))
-		for i, v := range versions {
-			app[i] = plan.ChartVersion{Version: v.Version, AppVersion: v.AppVersion}
+		if why != "" {
+			warnings = append(warnings, why)
+			continue
 		}
-		if to, ok := plan.ChartFor(n.Version, d.Tag, app); ok {
-			targets = append(targets, plan.Target{Pin: n, To: to, AppTo: d.Tag})
-		} else {
-			warnings = append(warnings, fmt.Sprintf("chart %s ships %s, and has no version yet with %s", n.Chart.Name, d.Image.Familiar(), d.Tag))
-		}
+		targets = append(targets, plan.Target{Pin: n, To: to, AppTo: d.Tag})
 	}
 	return targets, warnings, nil
 }
@@ -242,9 +239,14 @@ func chartVersion(inv *terraform.Inventory, n pin.Pin) string {
 	return ""
 }
 
-func ships(images []upstream.ChartImage, ref image.Ref) bool {
-	return slices.ContainsFunc(images, func(i upstream.ChartImage) bool {
+// ships finds an image among those of a chart.
+func ships(images []upstream.ChartImage, ref image.Ref) (upstream.ChartImage, bool) {
+	i := slices.IndexFunc(images, func(i upstream.ChartImage) bool {
 		r, err := image.Parse(i.Name)
 		return err == nil && r.SameName(ref)
 	})
+	if i < 0 {
+		return upstream.ChartImage{}, false
+	}
+	return images[i], true
 }

@@ -24,7 +24,7 @@ import (
 type outside struct {
 	notes  upstream.Notes
 	err    error                            // of Repository and Notes
-	images map[string][]upstream.ChartImage // by chart
+	images map[string][]upstream.ChartImage // by chart, or by chart and version
 	charts error
 	asked  []string // charts whose images were asked for
 }
@@ -45,10 +45,13 @@ func (o *outside) ChartVersions(context.Context, pin.Chart) ([]upstream.ChartVer
 	return []upstream.ChartVersion{{Version: "1.2.0", AppVersion: "2.1.0"}, {Version: "1.1.0", AppVersion: "2.1.0"}, {Version: "1.0.0", AppVersion: "2.0.0"}}, o.charts
 }
 
-func (o *outside) ChartImages(_ context.Context, c pin.Chart, _ string) ([]upstream.ChartImage, error) {
+func (o *outside) ChartImages(_ context.Context, c pin.Chart, version string) ([]upstream.ChartImage, error) {
 	o.asked = append(o.asked, c.Name)
 	if o.charts != nil {
 		return nil, o.charts
+	}
+	if images, ok := o.images[c.Name+" "+version]; ok {
+		return images, nil
 	}
 	return o.images[c.Name], nil
 }
@@ -115,6 +118,8 @@ func TestPlan(t *testing.T) {
 	broken := errors.New("the network is down")
 	direct, chart := map[string]string{"web/main.tf": sample}, map[string]string{"app/main.tf": release}
 	ships := map[string][]upstream.ChartImage{"app": {{Name: "acme/web"}}}
+	// The chart's own program is at 2.0.0; this one runs beside it and moves later.
+	beside := map[string][]upstream.ChartImage{"app 1.0.0": {{Name: "acme/web", Tag: "1.9.0"}}, "app 1.1.0": {{Name: "acme/web", Tag: "1.9.0"}}, "app 1.2.0": {{Name: "acme/web", Tag: "v2.1.0"}}}
 	for _, tc := range []struct {
 		name    string
 		files   map[string]string
@@ -131,6 +136,7 @@ func TestPlan(t *testing.T) {
 		{name: "a broken network is an error", files: direct, out: outside{err: broken}, image: "acme/web", err: "the network is down"},
 		{name: "a chart that ships the image", files: chart, out: outside{notes: found, images: ships}, image: "acme/web", after: `version    = "1.1.0"`, level: risk.Unknown},
 		{name: "an image that nobody uses", files: direct, out: outside{}, image: "acme/other", refused: "is not used in this repository"},
+		{name: "an image with a tag of its own in the chart", files: chart, out: outside{notes: found, images: beside}, image: "acme/web", after: `version    = "1.2.0"`, level: risk.Unknown},
 		{name: "a chart that cannot be asked is no answer", files: chart, out: outside{charts: broken}, image: "acme/web", err: "no chart could be asked"},
 		{name: "a skipped image is not looked for", files: direct, out: outside{err: broken}, image: "library/redis", refused: "skip pattern"},
 	} {

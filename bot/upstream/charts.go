@@ -1,16 +1,12 @@
 package upstream
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/url"
-	"path"
 	"slices"
 	"strings"
 
@@ -19,17 +15,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/belaybot/belay/rules/image"
 	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/version"
 )
 
-// Bounds of a chart's archive: far above real charts, far below what would hurt.
-const (
-	maxChartFiles = 4_000
-	maxChartBytes = 64 << 20
-	maxOCITags    = 20 // of an OCI chart, newest first, whose appVersion is looked up
-)
+// maxOCITags is how many versions of an OCI chart, newest first, are looked up
+// for their appVersion.
+const maxOCITags = 20
 
 // index is the part of a chart repository's index.yaml that is needed.
 // See https://helm.sh/docs/topics/chart_repository.
@@ -207,10 +199,10 @@ func (c *Client) ociConfig(ctx context.Context, repo name.Repository, version st
 	return ChartVersion{Version: version, AppVersion: meta.AppVersion, Sources: meta.Sources, Home: meta.Home, Deprecated: meta.Deprecated}, nil
 }
 
-// ChartImages lists the images that a chart version's default values name. A
+// ChartImages lists the images that a chart version ships (see readChart). A
 // version of a chart never changes, so the answer is kept.
 func (c *Client) ChartImages(ctx context.Context, chart pin.Chart, version string) ([]ChartImage, error) {
-	return remembered(c, "chart images "+archive(chart, version), func() ([]ChartImage, error) {
+	return remembered(c, "images that ship with chart "+archive(chart, version), func() ([]ChartImage, error) {
 		data, err := c.archive(ctx, chart, version)
 		if err != nil {
 			return nil, err
@@ -254,79 +246,4 @@ func (c *Client) ociArchive(ctx context.Context, chart pin.Chart, version string
 	}
 	defer rd.Close()
 	return io.ReadAll(io.LimitReader(rd, maxResponse))
-}
-
-// readChart reads a chart's archive for the images of its values, its
-// subcharts' included.
-func readChart(data []byte) ([]ChartImage, error) {
-	zr, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
-		return nil, fmt.Errorf("chart archive: %w", err)
-	}
-	tr := tar.NewReader(io.LimitReader(zr, maxChartBytes))
-	var out []ChartImage
-	for n := 0; ; n++ {
-		head, err := tr.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("chart archive: %w", err)
-		}
-		if n > maxChartFiles {
-			return nil, fmt.Errorf("chart archive: more than %d files", maxChartFiles)
-		}
-		if head.Typeflag != tar.TypeReg || path.Base(head.Name) != "values.yaml" {
-			continue
-		}
-		text, err := io.ReadAll(tr)
-		if err != nil {
-			return nil, fmt.Errorf("chart archive: %s: %w", head.Name, err)
-		}
-		var doc any
-		// Half a list would be kept for good: better none, and the reason.
-		if err := yaml.Unmarshal(text, &doc); err != nil {
-			return nil, fmt.Errorf("chart archive: %s: %w", head.Name, err)
-		}
-		out = collect(doc, "", out, 0)
-	}
-	slices.SortFunc(out, func(a, b ChartImage) int { return strings.Compare(a.Name+":"+a.Tag, b.Name+":"+b.Tag) })
-	return slices.Compact(out), nil
-}
-
-// collect finds images in values: {registry, repository, tag}, and strings
-// under keys that name an image.
-func collect(v any, key string, out []ChartImage, depth int) []ChartImage {
-	if depth > 50 || len(out) > 1000 {
-		return out
-	}
-	switch v := v.(type) {
-	case map[string]any:
-		if repo, ok := v["repository"].(string); ok && repo != "" {
-			if registry, ok := v["registry"].(string); ok && registry != "" && !strings.HasPrefix(repo, registry+"/") {
-				repo = registry + "/" + repo
-			}
-			if ref, err := image.Parse(repo); err == nil {
-				tag := ""
-				if t, ok := v["tag"]; ok && t != nil {
-					tag = fmt.Sprint(t)
-				}
-				out = append(out, ChartImage{Name: ref.Familiar(), Tag: tag})
-			}
-		}
-		for k, e := range v {
-			out = collect(e, k, out, depth+1)
-		}
-	case []any:
-		for _, e := range v {
-			out = collect(e, key, out, depth+1)
-		}
-	case string:
-		if strings.HasSuffix(strings.ToLower(key), "image") && image.Plausible(v) {
-			if ref, err := image.Parse(v); err == nil {
-				out = append(out, ChartImage{Name: ref.Familiar(), Tag: ref.Tag})
-			}
-		}
-	}
-	return out
 }

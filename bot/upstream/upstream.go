@@ -49,7 +49,7 @@ type ChartVersion struct {
 	Deprecated bool
 }
 
-// ChartImage is an image that a chart version's default values name.
+// ChartImage is an image that a chart version ships.
 type ChartImage struct {
 	Name string // familiar or fully qualified, without tag
 	Tag  string // "" means the chart's appVersion

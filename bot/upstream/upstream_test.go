@@ -503,6 +503,43 @@ func TestCharts(t *testing.T) {
 	}
 }
 
+func TestImagesThatAChartShips(t *testing.T) {
+	packed := string(chart(t, map[string]string{"cache/values.yaml": "image: {repository: acme/cache, tag: 7.2}\n",
+		"cache/templates/job.yaml": "        image: acme/cache-init:1.1\n"}))
+	for name, tc := range map[string]struct {
+		files map[string]string
+		want  []upstream.ChartImage
+	}{
+		"Artifact Hub's annotation": {map[string]string{"app/Chart.yaml": "annotations:\n  artifacthub.io/images: |\n    - name: app\n      image: ghcr.io/acme/app:v1.9.0\n"},
+			[]upstream.ChartImage{{Name: "ghcr.io/acme/app", Tag: "v1.9.0"}}},
+		"the older annotation": {map[string]string{"app/Chart.yaml": "annotations:\n  images: |\n    - name: db\n      image: docker.io/acme/db:15\n"},
+			[]upstream.ChartImage{{Name: "acme/db", Tag: "15"}}},
+		"an annotation that is no list": {map[string]string{"app/Chart.yaml": "annotations: {images: many}\n"}, nil},
+		"a packed subchart":             {map[string]string{"app/charts/cache-1.0.0.tgz": packed}, []upstream.ChartImage{{Name: "acme/cache-init", Tag: "1.1"}, {Name: "acme/cache", Tag: "7.2"}}},
+		"an image in a template":        {map[string]string{"app/templates/deployment.yaml": "      containers:\n        - image: \"ghcr.io/acme/app:{{ .Chart.AppVersion }}\"\n"}, []upstream.ChartImage{{Name: "ghcr.io/acme/app"}}},
+		"a name and a tag from values": {map[string]string{"app/values.yaml": "web: {name: acme/web, version: 2.1}\n",
+			"app/templates/web.yaml": "          image: \"{{ .Values.web.name }}:{{ $.Values.web.version | quote }}\"\n"}, []upstream.ChartImage{{Name: "acme/web", Tag: "2.1"}}},
+		"a registry of its own before the name": {map[string]string{"app/values.yaml": "registry: registry.example.org\n",
+			"app/templates/web.yaml": "          image: {{ .Values.registry }}/acme/web:{{ .Values.tag | default .Chart.AppVersion }}\n"}, []upstream.ChartImage{{Name: "registry.example.org/acme/web"}}},
+		"a name made by a helper":         {map[string]string{"app/templates/web.yaml": "          image: {{ include \"app.image\" . }}\n"}, nil},
+		"what only the chart's tests run": {map[string]string{"app/templates/tests/test.yaml": "      image: busybox:1.36\n"}, nil},
+		"a word that is no image":         {map[string]string{"app/templates/web.yaml": "          image: nginx\n"}, nil},
+	} {
+		h := serve(t, map[string]string{"/index.yaml": indexYAML, "/charts/app-1.1.0.tgz": string(chart(t, tc.files))})
+		c, _ := client(t, h, nil)
+		got, err := c.ChartImages(context.Background(), pin.Chart{Name: "app", Repository: h.URL}, "1.1.0")
+		if diff := cmp.Diff(tc.want, got); err != nil || len(tc.want)+len(got) > 0 && diff != "" {
+			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
+		}
+	}
+	broken := map[string]string{"app/charts/cache-1.0.0.tgz": "no archive"}
+	h := serve(t, map[string]string{"/index.yaml": indexYAML, "/charts/app-1.1.0.tgz": string(chart(t, broken))})
+	c, _ := client(t, h, nil)
+	if _, err := c.ChartImages(context.Background(), pin.Chart{Name: "app", Repository: h.URL}, "1.1.0"); err == nil || !strings.Contains(err.Error(), "in app/charts") {
+		t.Errorf("a packed subchart that is none: %v", err)
+	}
+}
+
 func TestManyAskAtOnce(t *testing.T) {
 	h := serve(t, full)
 	c, _ := client(t, h, nil)

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/belaybot/belay/rules/pin"
@@ -25,7 +26,7 @@ func ChartFor(from, tag string, versions []ChartVersion) (string, bool) {
 	var best version.Tag
 	found := false
 	for _, v := range versions {
-		if !sameApp(v.AppVersion, tag) {
+		if !SameTag(v.AppVersion, tag) {
 			continue
 		}
 		t, err := version.Parse(v.Version)
@@ -39,7 +40,45 @@ func ChartFor(from, tag string, versions []ChartVersion) (string, bool) {
 	return best.String(), found
 }
 
-func sameApp(a, b string) bool {
+// FollowsApp reports whether an image that a chart ships under tag follows the
+// chart's appVersion: it has no tag of its own, or that of the appVersion. A chart
+// whose version is not listed is taken to.
+func FollowsApp(from, tag string, versions []ChartVersion) bool {
+	if tag == "" {
+		return true
+	}
+	for _, v := range versions {
+		if v.Version == from {
+			return SameTag(v.AppVersion, tag)
+		}
+	}
+	return true
+}
+
+// NewerCharts are the versions of a chart after `from`, the nearest first, without
+// pre-releases unless `from` is one.
+func NewerCharts(from string, versions []ChartVersion) []string {
+	start, err := version.Parse(from)
+	if err != nil {
+		return nil
+	}
+	var newer []version.Tag
+	for _, v := range versions {
+		t, err := version.Parse(v.Version)
+		if err == nil && (!t.Prerelease() || start.Prerelease()) && version.CompareReleases(t, start) > 0 {
+			newer = append(newer, t)
+		}
+	}
+	slices.SortStableFunc(newer, version.CompareReleases)
+	out := make([]string, len(newer))
+	for i, t := range newer {
+		out[i] = t.String()
+	}
+	return out
+}
+
+// SameTag reports whether two tags are one version, a leading "v" aside.
+func SameTag(a, b string) bool {
 	return strings.TrimPrefix(a, "v") == strings.TrimPrefix(b, "v")
 }
 

@@ -188,6 +188,29 @@ func TestChartFor(t *testing.T) {
 	}
 }
 
+func TestChartsWhoseImageHasATagOfItsOwn(t *testing.T) {
+	versions := []plan.ChartVersion{{"3.0.0", "v2.0.0"}, {"2.1.0", "v1.5.0"}, {"2.1.1-rc.1", "1.5.0"}, {"2.0.0", "v1.4.0"}, {"1.0.0", "1.3.0"}, {"odd", "1.5.0"}}
+	for _, tc := range []struct {
+		name, from, tag string
+		want            bool
+	}{
+		{"no tag of its own", "2.0.0", "", true},
+		{"the appVersion's tag", "2.0.0", "1.4.0", true},
+		{"another tag", "2.0.0", "7.2", false},
+		{"a version that is not listed", "9.0.0", "7.2", true},
+	} {
+		if got := plan.FollowsApp(tc.from, tc.tag, versions); got != tc.want {
+			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
+		}
+	}
+	if diff := cmp.Diff([]string{"2.1.0", "3.0.0"}, plan.NewerCharts("2.0.0", versions)); diff != "" {
+		t.Errorf("newer charts (-want +got):\n%s", diff)
+	}
+	if got := plan.NewerCharts("~> 2", versions); got != nil {
+		t.Errorf("a range has newer charts: %v", got)
+	}
+}
+
 func TestCharts(t *testing.T) {
 	for _, tc := range []struct {
 		in   string
