@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/version"
@@ -22,21 +21,6 @@ import (
 // maxOCITags is how many versions of an OCI chart, newest first, are looked up
 // for their appVersion.
 const maxOCITags = 20
-
-// index is the part of a chart repository's index.yaml that is needed.
-// See https://helm.sh/docs/topics/chart_repository.
-type index struct {
-	Entries map[string][]indexEntry `yaml:"entries"`
-}
-
-type indexEntry struct {
-	Version    string   `yaml:"version"`
-	AppVersion string   `yaml:"appVersion"`
-	URLs       []string `yaml:"urls"`
-	Sources    []string `yaml:"sources"`
-	Home       string   `yaml:"home"`
-	Deprecated bool     `yaml:"deprecated"`
-}
 
 // ChartVersions lists the versions of a chart, newest first, from its
 // index.yaml or OCI registry. It returns ErrNotFound for a chart that the
@@ -86,11 +70,10 @@ func (c *Client) indexVersions(ctx context.Context, chart pin.Chart) ([]ChartVer
 
 // readIndex reads an index.yaml and remembers where the chart's archives are.
 func (c *Client) readIndex(data []byte, base string, chart pin.Chart) ([]ChartVersion, error) {
-	var in index
-	if err := yaml.Unmarshal(data, &in); err != nil {
+	entries, ok, err := entriesOf(data, chart.Name)
+	if err != nil {
 		return nil, fmt.Errorf("%sindex.yaml: %w", base, err)
 	}
-	entries, ok := in.Entries[chart.Name]
 	if !ok {
 		return nil, fmt.Errorf("%s has no chart %s: %w", base, chart.Name, ErrNotFound)
 	}
