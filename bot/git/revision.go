@@ -14,9 +14,11 @@ import (
 
 	gogit "github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/storer"
+	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
 // revision is a tree of a commit, read from the object store.
@@ -44,6 +46,10 @@ func openRevision(dir, rev string) (*revision, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
+	repo, err = sparing(repo)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
 	hash, err := repo.ResolveRevision(plumbing.Revision(rev))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w %q: give a branch, a tag or a commit that exists here", dir, ErrUnknownRevision, rev)
@@ -63,6 +69,31 @@ func openRevision(dir, rev string) (*revision, error) {
 	}
 	return &revision{name: dir + "@" + rev, objects: repo.Storer, root: tree}, nil
 }
+
+// sparing opens a repository's objects anew with a small cache. go-git keeps
+// up to 96 MB of unpacked objects for walks through the history; a tree's
+// files are read once each, and only what several of them are deltas of is worth keeping.
+func sparing(repo *gogit.Repository) (*gogit.Repository, error) {
+	store, ok := repo.Storer.(*filesystem.Storage)
+	if !ok {
+		return repo, nil
+	}
+	wt, err := repo.Worktree()
+	if errors.Is(err, gogit.ErrIsBareRepository) {
+		return gogit.Open(sparse(store), nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return gogit.Open(sparse(store), wt.Filesystem)
+}
+
+func sparse(store *filesystem.Storage) *filesystem.Storage {
+	return filesystem.NewStorageWithOptions(store.Filesystem(), cache.NewObjectLRU(revisionCache), filesystem.Options{KeepDescriptors: true})
+}
+
+// revisionCache is how much of unpacked objects is kept while a tree is read.
+const revisionCache = 8 * cache.MiByte
 
 // below is the path of dir inside the repository's work tree, "" for its root
 // or for a bare repository.

@@ -5,7 +5,6 @@ import (
 	"path"
 	"strings"
 
-	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"github.com/belaybot/belay/rules/pin"
@@ -229,26 +228,4 @@ func (s *scope) fileText(name *value) *value {
 		return unknown(pin.Computed, fmt.Sprintf("file %q is not in the repository", p))
 	}
 	return &value{kind: kindString, parts: []part{{text: string(f.src), path: f.path, shape: pin.ShapeLiteral}}}
-}
-
-// templateFile renders a template with its own variables. Text that stands in
-// the template keeps its place there.
-func (s *scope) templateFile(name, vars *value) *value {
-	f, p := s.readPath(name)
-	if f == nil {
-		return unknown(pin.Computed, fmt.Sprintf("file %q is not in the repository", p))
-	}
-	if nesting(f.src) > maxNesting {
-		return unknown(pin.Computed, fmt.Sprintf("file %q is nested too deeply", p))
-	}
-	x, diags := hclsyntax.ParseTemplate(f.src, f.path, hcl.InitialPos)
-	if diags.HasErrors() || x == nil {
-		// A template for another program: its own text is still text.
-		return s.fileText(name)
-	}
-	inner := &scope{inst: s.inst, template: true, vars: map[string]*value{}}
-	for _, v := range uniqueFields(vars.fields) {
-		inner.vars[v.key] = v.val
-	}
-	return inner.eval(x)
 }

@@ -283,7 +283,11 @@ func (w *walker) valuesObject(v *value, key string, u use, depth int) {
 
 // isImageKey reports whether a key names an image: "image", "initImage", "image_name".
 func isImageKey(k string) bool {
-	l := strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(k))
+	l := strings.ToLower(k)
+	if !strings.Contains(l, "image") {
+		return false
+	}
+	l = strings.ReplaceAll(strings.ReplaceAll(l, "_", ""), "-", "")
 	return l == "image" || l == "imagename" || l == "containerimage" || strings.HasSuffix(l, "image")
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/belaybot/belay/bot/terraform"
 	"github.com/belaybot/belay/rules/pin"
@@ -216,6 +217,31 @@ func generated(n int) memory {
 		m[dir+"/README.md"] = "# notes\n"
 	}
 	return m
+}
+
+// TestALargeTemplateTakesNoTime holds a template of 200,000 lines to what one pass
+// over it costs: joined line by line, as the parser does, it would take minutes.
+func TestALargeTemplateTakesNoTime(t *testing.T) {
+	m := memory{"stacks/web/main.tf": "resource \"helm_release\" \"web\" {\n  chart = \"web\"\n  version = \"1.0.0\"\n  values = [templatefile(\"${path.module}/values.tpl\", {})]\n}\n",
+		"stacks/web/values.tpl": "image:\n  repository: acme/web\n  tag: 1.2.3\nlines:\n" + strings.Repeat("  - a value that stands in a line\n", 200_000)}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	done := make(chan *terraform.Inventory, 1)
+	go func() {
+		inv, err := terraform.Scan(ctx, m, terraform.Options{})
+		if err != nil {
+			t.Error(err)
+		}
+		done <- inv
+	}()
+	select {
+	case inv := <-done:
+		if inv == nil || len(inv.Pins) != 2 {
+			t.Errorf("want the chart and its image, got %+v", inv)
+		}
+	case <-ctx.Done():
+		t.Error("a minute was not enough")
+	}
 }
 
 func BenchmarkScan(b *testing.B) {
