@@ -21,6 +21,7 @@ import (
 	"github.com/belaybot/belay/rules/notes"
 	"github.com/belaybot/belay/rules/plan"
 	"github.com/belaybot/belay/rules/policy"
+	"github.com/belaybot/belay/rules/version"
 )
 
 // maxNotes is the largest notes file in bytes: ten times the longest changelog
@@ -189,6 +190,10 @@ func (f *planFlags) dispatch(in io.Reader) (plan.Dispatch, error) {
 	var field *intake.FieldError
 	if errors.As(err, &field) {
 		return d, usage{fmt.Errorf("--%s: %s", field.Field, field.Text)}
+	}
+	// DIUN sends such tags all day, and there is nothing to do; a person who types one means another.
+	if _, no := version.Parse(d.Tag); err == nil && no != nil && !version.Floating(d.Tag) {
+		return d, usage{fmt.Errorf("--tag: %q is not a version: give one, such as 1.2.3 or 2026.2.2", d.Tag)}
 	}
 	return d, err
 }

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -22,7 +26,8 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("testdata", "script"),
+		Dir:  filepath.Join("testdata", "script"),
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME_OPS", filepath.Join(root, "home-ops"))
 			e.Setenv("NOTES", filepath.Join(root, "notes"))
@@ -32,4 +37,22 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 	})
+}
+
+// exits runs a command that is to end with a given status: "exits 2 belay plan".
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits STATUS COMMAND [ARGUMENT…]")
+	}
+	got := "0"
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		status := (*exec.ExitError)(nil)
+		if !errors.As(err, &status) {
+			ts.Fatalf("%v", err)
+		}
+		got = strconv.Itoa(status.ExitCode())
+	}
+	if got != args[0] {
+		ts.Fatalf("%s ends with status %s, want %s", strings.Join(args[1:], " "), got, args[0])
+	}
 }
