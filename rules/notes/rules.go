@@ -111,8 +111,8 @@ var rules = []rule{
 	{RuleDoc{ruleMarker, "strong", "BREAKING CHANGE: the port is 8080"}, func(l *line) Strength {
 		return when(has(l.text, "BREAKING", "BC", "**Breaking") && breakingMark.MatchString(l.text), Strong)
 	}},
-	{RuleDoc{"points to upgrade notes", "strong", "Please check the upgrade notes, as this release removes the old login"}, func(l *line) Strength {
-		return when(l.has("upgrad", "migrati") && upgradeNotes.MatchString(l.text), Strong)
+	{RuleDoc{"points to upgrade notes", "strong, weak when only older versions are meant", "Please check the upgrade notes, as this release removes the old login"}, func(l *line) Strength {
+		return graded(l.has("upgrad", "migrati") && upgradeNotes.MatchString(l.text), func() bool { return !older.MatchString(l.text) })
 	}},
 	{RuleDoc{"marked as a change", "strong when it moves, renames or names something, else weak", "[CHANGE] Remove the /heap endpoint"}, func(l *line) Strength {
 		if !l.has("[change]") || !changeMark.MatchString(l.text) {
@@ -128,7 +128,7 @@ var rules = []rule{
 		return graded(l.mood == moodBreaking, func() bool { return !restored.MatchString(l.text) })
 	}},
 	{RuleDoc{"says that it breaks", "strong", "This breaks existing themes"}, func(l *line) Strength {
-		return when(l.has("break", "backward", "back-compat", "cause ", "incompatible") && !l.aboutFix() && saysBreaking.MatchString(l.text) && !perhaps.MatchString(l.text), Strong)
+		return graded(l.has("break", "backward", "back-compat", "cause ", "incompatible") && !l.aboutFix() && saysBreaking.MatchString(l.text) && !perhaps.MatchString(l.text), func() bool { return !older.MatchString(l.text) })
 	}},
 	{RuleDoc{"removed, named under a heading", "strong", "below “Removed”: `REDIRECT_APPEND_EXTRA_PATH`"}, func(l *line) Strength {
 		return when(l.mood == moodRemoved && (l.has("support") || l.ids()) && !bundled.MatchString(l.text), Strong)
@@ -152,10 +152,10 @@ var rules = []rule{
 		return graded(l.has("minimum", "require") && !l.aboutFix() && minimum.MatchString(l.text), func() bool { return !runtime.MatchString(l.text) })
 	}},
 	{RuleDoc{"instruction to the operator", "strong", "You must set `TRUSTED_PROXIES`"}, func(l *line) Strength {
-		if !l.has("must", "need", "have to", "has to", "required", "should", "upgrad", "updat", "please", "manual", "make sure", "before", "prior", "either ", "behavio", "old ", "previous") || l.aboutFix() {
+		if !l.has("must", "need", "have to", "has to", "required", "should", "upgrad", "updat", "please", "manual", "make sure", "before", "prior", "either ", "behavio", "old ", "previous", "to disable", "to turn off", "to revert", "to undo", "to avoid", "opt out", "opt-out", "overrid", "disabled by", "enable,") || l.aboutFix() {
 			return ""
 		}
-		return when(instruction.MatchString(l.text) || othersMust.MatchString(l.text) || keepOld.MatchString(l.text), Strong)
+		return when(instruction.MatchString(l.text) || othersMust.MatchString(l.text) || keepOld.MatchString(l.text) || toUndo.MatchString(l.text), Strong)
 	}},
 	{RuleDoc{"stricter than before", "strong when it names what is refused or a setting loosens it, else weak", "Block private networks (configurable)"}, func(l *line) Strength {
 		if !l.has("block", "reject", "refuse", "disallow", "forbid", "den", "prohibit", "allow") {
@@ -172,6 +172,9 @@ var rules = []rule{
 		}
 		if !l.announced() {
 			said := aside.ReplaceAllString(l.text, "")
+			if changeDefault.MatchString(said) && !looks.MatchString(said) {
+				return Strong
+			}
 			if byDefault.MatchString(said) || notByDefault.MatchString(said) || optIn.MatchString(said) || usesByDefault.MatchString(said) && !fresh.MatchString(said) {
 				return Strong
 			}
@@ -208,6 +211,10 @@ var rules = []rule{
 			return ""
 		case l.announced():
 			return ""
+		case l.has("replaced", "superseded", "renamed") && !l.has("deprecat") && replacedBy.MatchString(l.text) && l.ids() && !l.aboutFix():
+			return Strong
+		case l.has("remov", "drop") && !l.aboutFix() && removedKind.MatchString(l.text):
+			return Strong
 		case removalFirst.MatchString(l.text) && l.ids() && l.surfaced(): // also in a list of fixes
 			return Strong
 		case l.aboutFix():
