@@ -6,10 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/belaybot/belay/bot/github"
-	"github.com/belaybot/belay/bot/report"
 	"github.com/belaybot/belay/bot/store"
 	"github.com/belaybot/belay/rules/lifecycle"
 	"github.com/belaybot/belay/rules/plan"
@@ -186,57 +184,3 @@ func (r *Reconciler) createIn(ctx context.Context, repository, service, lane, fr
 
 // newID names an upgrade: short enough to be said, long enough to be unique.
 func newID() string { return "u" + rand.Text()[:12] }
-
-// Recover rebuilds the record of open upgrades from the markers in a
-// repository's pull requests, and returns how many were taken up.
-func (r *Reconciler) Recover(ctx context.Context, repository string) (int, error) {
-	repo, err := r.opts.GitHub.Repository(ctx, repository)
-	if err != nil {
-		return 0, err
-	}
-	slug, err := r.opts.GitHub.Slug(ctx)
-	if err != nil {
-		return 0, err
-	}
-	pulls, err := repo.OpenPulls(ctx, "belay/")
-	if err != nil {
-		return 0, err
-	}
-	n := 0
-	for _, p := range pulls {
-		m, err := report.ParseMarker(p.Body)
-		if err != nil || p.Author != slug {
-			continue
-		}
-		if _, err := r.opts.Store.UpgradeByPull(ctx, repository, p.Number); err == nil {
-			continue
-		} else if !errors.Is(err, store.ErrNotFound) {
-			return n, err
-		}
-		t := target{Tag: m.To, Chart: m.Chart}
-		if m.Chart == "" && len(m.Images) > 0 {
-			t.Image = m.Images[0]
-		}
-		if _, err := t.dispatch(); err != nil {
-			r.opts.Log.Warn("a marker names no image", "repo", repository, "pull", p.Number, "why", err)
-			continue
-		}
-		now := r.opts.Now()
-		data, err := json.Marshal(record{Target: t, Entered: now, Branch: p.Branch, Redo: true, Pushed: now.Add(-time.Hour)})
-		if err != nil {
-			return n, err
-		}
-		u, created, err := r.opts.Store.CreateUpgrade(ctx, store.Upgrade{ID: newID(), Repository: repository, Service: m.Service,
-			Lane: lane(plan.Upgrade{Images: m.Images, Chart: m.Chart}), State: string(lifecycle.Open), From: m.From, To: m.To, Pull: p.Number, Started: now, Created: now, Data: data})
-		if err != nil {
-			return n, err
-		}
-		if created {
-			n++
-		}
-		if err := r.opts.Wake(ctx, u.ID); err != nil {
-			return n, err
-		}
-	}
-	return n, nil
-}

@@ -153,7 +153,7 @@ func (j *job) undoView(edits []pin.Edit) report.UndoView {
 	b, backed := j.policy.BackupFor(j.u.Service)
 	view := report.UndoView{Service: j.u.Service, Good: j.u.From, Failed: j.u.To, Pull: j.u.Pull, MergeSHA: j.rec.Merge.SHA, Why: j.rec.Failure.Why, Log: j.rec.Failure.Log,
 		Migration: j.rec.Migration, Edits: edits, Automerge: j.policy.Revert.Automerge, RestoreItself: j.restores(),
-		Marker: report.Marker{Format: 1, Service: j.u.Service, From: j.u.From, To: j.u.To, Undoes: j.u.Pull, Moves: j.rec.Moves, Images: imagesOf(j.u.Lane), Chart: chartOf(j.u.Lane)}}
+		Marker: report.Marker{Format: 1, Service: j.u.Service, From: j.u.From, To: j.u.To, Undoes: j.u.Pull, Moves: j.rec.Moves, Fix: j.rec.Undo.Fix, Data: j.rec.Migration, Images: imagesOf(j.u.Lane), Chart: chartOf(j.u.Lane)}}
 	if backed && b.Kind != policy.BackupNone && j.rec.Backup.State == string(lifecycle.Good) {
 		view.Backup, view.BackupAt = firstOf(j.rec.Backup.Name, backupName(b)), j.rec.Backup.Started
 	}

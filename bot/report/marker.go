@@ -30,6 +30,8 @@ type Marker struct {
 
 	Undoes int        `json:"undoes,omitempty"` // of a revert or fix: the upgrade's pull request
 	Moves  []pin.Move `json:"moves,omitempty"`  // and what it changed
+	Fix    bool       `json:"fix,omitempty"`    // it mends instead of undoing
+	Data   bool       `json:"data,omitempty"`   // the failed version may have migrated data
 }
 
 // ErrNoMarker means that a body does not end with a marker that can be read.

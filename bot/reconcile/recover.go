@@ -1,0 +1,90 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/belaybot/belay/bot/github"
+	"github.com/belaybot/belay/bot/report"
+	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/rules/lifecycle"
+	"github.com/belaybot/belay/rules/plan"
+)
+
+// Recover rebuilds the record of open upgrades, and of reverts that are not
+// merged, from the markers in a repository's pull requests, and returns how
+// many were taken up.
+func (r *Reconciler) Recover(ctx context.Context, repository string) (int, error) {
+	repo, err := r.opts.GitHub.Repository(ctx, repository)
+	if err != nil {
+		return 0, err
+	}
+	slug, err := r.opts.GitHub.Slug(ctx)
+	if err != nil {
+		return 0, err
+	}
+	pulls, err := repo.OpenPulls(ctx, "belay/")
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, p := range pulls {
+		m, err := report.ParseMarker(p.Body)
+		if err != nil || p.Author != slug {
+			continue
+		}
+		if _, err := r.opts.Store.UpgradeByPull(ctx, repository, p.Number); err == nil {
+			continue
+		} else if !errors.Is(err, store.ErrNotFound) {
+			return n, err
+		}
+		u, err := r.recovered(ctx, repo, repository, p, m)
+		if err != nil {
+			r.opts.Log.Warn("a pull request was not taken up", "repo", repository, "pull", p.Number, "why", err)
+			continue
+		}
+		u, created, err := r.opts.Store.CreateUpgrade(ctx, u)
+		if err != nil {
+			return n, err
+		}
+		if created {
+			n++
+		}
+		if err := r.opts.Wake(ctx, u.ID); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// recovered is the record that a pull request's marker speaks of.
+func (r *Reconciler) recovered(ctx context.Context, repo *github.Repository, repository string, p github.Pull, m report.Marker) (store.Upgrade, error) {
+	t := target{Tag: m.To, Chart: m.Chart}
+	if m.Chart == "" && len(m.Images) > 0 {
+		t.Image = m.Images[0]
+	}
+	if _, err := t.dispatch(); err != nil {
+		return store.Upgrade{}, fmt.Errorf("its marker names no image: %w", err)
+	}
+	now := r.opts.Now()
+	u := store.Upgrade{ID: newID(), Repository: repository, Service: m.Service, Lane: lane(plan.Upgrade{Images: m.Images, Chart: m.Chart}),
+		State: string(lifecycle.Open), From: m.From, To: m.To, Pull: p.Number, Started: now, Created: now}
+	// Long enough ago that checks which never came are not waited for.
+	rec := record{Target: t, Entered: now, Branch: p.Branch, Redo: true, Pushed: now.Add(-time.Hour)}
+	if m.Undoes != 0 {
+		failed, err := repo.Pull(ctx, m.Undoes)
+		if err != nil {
+			return store.Upgrade{}, err
+		}
+		u.State, u.Pull, u.Undo = string(lifecycle.Reverting), m.Undoes, p.Number
+		rec = record{Target: t, Entered: now, Branch: failed.Branch, Moves: m.Moves, Migration: m.Data, Merge: merge{SHA: failed.MergeSHA, By: failed.MergedBy, At: now},
+			Failure: failure{Why: "the upgrade failed; why was lost with belay's state", At: now},
+			Undo:    undo{Pull: p.Number, Fix: m.Fix, Branch: p.Branch, Head: p.Head, Pushed: now.Add(-time.Hour), Redo: !m.Fix}}
+	}
+	data, err := json.Marshal(rec)
+	u.Data = data
+	return u, err
+}
