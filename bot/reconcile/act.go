@@ -208,6 +208,9 @@ func (r *Reconciler) wakeOthers(ctx context.Context, j *job) error {
 func (r *Reconciler) startBackup(ctx context.Context, j *job) error {
 	b, _ := j.policy.BackupFor(j.u.Service)
 	now := r.opts.Now()
+	if old := j.rec.Backup; old.State == string(lifecycle.Running) && lifecycle.Serves(now, old.Started, j.rec.Ready, b.MaxAge) {
+		return nil // somebody asked for it already
+	}
 	try := j.rec.Backup.Try + 1
 	j.rec.Backup = backup{Key: hash(j.u.ID, j.pull.Head, fmt.Sprint(try)), Try: try, Config: b, Asked: now, Started: now, State: string(lifecycle.Running)}
 	return r.lookAtBackup(ctx, j)

@@ -10,6 +10,7 @@ import (
 	"github.com/belaybot/belay/bot/store"
 	"github.com/belaybot/belay/rules/command"
 	"github.com/belaybot/belay/rules/lifecycle"
+	"github.com/belaybot/belay/rules/policy"
 )
 
 // obey reads the comments that were written since the last look and does what
@@ -142,7 +143,19 @@ func (r *Reconciler) command(ctx context.Context, j *job, by *said, cmd command.
 		j.pull.State = "CLOSED"
 		return "closed, and left out from now on", true, nil
 	case command.Backup:
-		return "the backup runs by itself right before the merge; taking one at another time needs access to the cluster, which this version of belay does not have", false, nil
+		b, ok := j.policy.BackupFor(j.u.Service)
+		switch {
+		case !ok || b.Kind == policy.BackupNone:
+			return "no backup is configured for " + j.u.Service + " (`databases` in belay.yml)", false, nil
+		case r.opts.Backups == nil:
+			return "belay has no access to a cluster in which it could take the backup", false, nil
+		case lifecycle.State(j.u.State) == lifecycle.BackingUp:
+			return "it runs already", true, nil
+		}
+		if err := r.startBackup(ctx, j); err != nil {
+			return "", false, err
+		}
+		return "the backup runs: the check belay/backup shows how it ends. It stands in for the one before the merge if nothing but that was missing when it began", true, nil
 	case command.Step:
 		return "this pull request goes straight to its version; stepping through the ladder is not there yet", false, nil
 	case command.Rollback, command.Restore, command.Fix:

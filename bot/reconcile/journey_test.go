@@ -67,6 +67,24 @@ func TestBackupComesBeforeTheMerge(t *testing.T) {
 	}
 }
 
+func TestBackupOnDemand(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.repo.AutoChecks(map[string]string{"deploy": "success"})
+	w.repo.RequireChecks("ci")
+	w.dispatch("acme/data", "2.0.1")
+	w.waits("data", lifecycle.Open, "waits for the checks")
+	w.repo.Comment(w.pull("data").Number, "ana", "/upgrade backup")
+	w.waits("data", lifecycle.Open, `"state":"good"`)
+	w.repo.SetStatus(w.pull("data").Head, "ci", "success")
+	w.waits("data", lifecycle.Unverified, "")
+	w.backups.mu.Lock()
+	defer w.backups.mu.Unlock()
+	if n := len(w.backups.made); n != 2 {
+		t.Errorf("%d backups: one was asked for, and one has to begin once the checks are green", n)
+	}
+}
+
 func TestCautionWaitsForAPerson(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

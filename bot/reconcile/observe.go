@@ -374,14 +374,13 @@ func (r *Reconciler) observeBackup(ctx context.Context, j *job, o *lifecycle.Obs
 	if j.rec.Backup.Key == "" {
 		return nil
 	}
-	o.Backup = lifecycle.Progress(j.rec.Backup.State)
-	if o.State == lifecycle.BackingUp && o.Backup == lifecycle.Running {
+	if j.rec.Backup.State == string(lifecycle.Running) && o.State != lifecycle.Aborted {
 		if err := r.lookAtBackup(ctx, j); err != nil {
 			return err
 		}
-		o.Backup = lifecycle.Progress(j.rec.Backup.State)
 	}
-	if o.Backup == lifecycle.Good && o.State == lifecycle.Open && !lifecycle.Fresh(o.Now, j.rec.Backup.Started, b.MaxAge) {
+	o.Backup = lifecycle.Progress(j.rec.Backup.State)
+	if o.State == lifecycle.Open && !lifecycle.Serves(o.Now, j.rec.Backup.Started, j.rec.Ready, b.MaxAge) {
 		o.Backup = lifecycle.None
 	}
 	return nil

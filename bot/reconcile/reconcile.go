@@ -134,6 +134,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, id string) (time.Time, error
 	return time.Time{}, fmt.Errorf("upgrade %s: no rest after %d actions: two rules undo each other", id, maxSteps)
 }
 
+// backupPoll is how often a backup that runs outside its turn is looked at.
+const backupPoll = 10 * time.Second
+
 // job is one look at one upgrade.
 type job struct {
 	u      store.Upgrade
@@ -199,6 +202,9 @@ func (r *Reconciler) step(ctx context.Context, j *job) (until time.Time, again, 
 		if err := r.tell(ctx, j); err != nil {
 			return time.Time{}, false, true, err
 		}
+	}
+	if again := r.opts.Now().Add(backupPoll); a.Do == lifecycle.Wait && j.rec.Backup.State == string(lifecycle.Running) && !a.To.Merged() && a.Until.After(again) {
+		a.Until = again // one that somebody asked for
 	}
 	j.u.Wake = a.Until
 	if err := r.save(ctx, j); err != nil {

@@ -107,8 +107,9 @@ func Room(now, opened time.Time, started, ahead, limit int, window time.Duration
 	return started+ahead < limit, opened.Add(window)
 }
 
-// Fresh reports whether a backup that started at a moment still counts now.
-// maxAge zero is without limit.
-func Fresh(now, started time.Time, maxAge time.Duration) bool {
-	return maxAge == 0 || now.Sub(started) <= maxAge
+// Serves reports whether a backup that began at started lets an upgrade be merged
+// now that has been ready since ready (zero: it is not): it has to have begun
+// after that and to be no older than maxAge (0: any age). See SPEC section 10.
+func Serves(now, started, ready time.Time, maxAge time.Duration) bool {
+	return !ready.IsZero() && !started.Before(ready) && (maxAge == 0 || now.Sub(started) <= maxAge)
 }

@@ -90,3 +90,29 @@ func TestRoom(t *testing.T) {
 		})
 	}
 }
+
+func TestServes(t *testing.T) {
+	for _, tc := range []struct {
+		name           string
+		started, ready time.Duration // before now; ready -1: not ready
+		maxAge         time.Duration
+		want           bool
+	}{
+		{"begun once it was ready", time.Minute, 2 * time.Minute, time.Hour, true},
+		{"begun at that moment", time.Minute, time.Minute, time.Hour, true},
+		{"begun before it was ready", 3 * time.Minute, 2 * time.Minute, time.Hour, false},
+		{"too old", 2 * time.Hour, 3 * time.Hour, time.Hour, false},
+		{"any age", 200 * time.Hour, 300 * time.Hour, 0, true},
+		{"not ready", time.Minute, -1, time.Hour, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			ready := now.Add(-tc.ready)
+			if tc.ready < 0 {
+				ready = time.Time{}
+			}
+			if got := lifecycle.Serves(now, now.Add(-tc.started), ready, tc.maxAge); got != tc.want {
+				t.Errorf("%v", got)
+			}
+		})
+	}
+}
