@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -27,6 +28,7 @@ func TestMain(m *testing.M) {
 		child(dir)
 		return
 	}
+	_ = flag.Set("test.parallel", "8") // most of a journey is waiting
 	os.Exit(m.Run())
 }
 

@@ -260,7 +260,7 @@ func begin(ctx context.Context, with living) (*life, error) {
 	l.rec = reconcile.New(reconcile.Options{Store: st, GitHub: l.app, Mirrors: filepath.Join(with.dir, "mirrors"), Backups: with.backups, Observers: with.observers, Log: log,
 		Upstream: func(policy.Policy) (planner.Upstream, error) { return with.up, nil },
 		Wake:     func(ctx context.Context, id string) error { return l.engine.Wake(ctx, id) }})
-	if l.engine, err = engine.New(ctx, engine.Options{Store: st, Log: log, Poll: 50 * time.Millisecond, Backoff: func(int) time.Duration { return 20 * time.Millisecond }, Reconcile: l.rec.Reconcile, Dispatch: l.rec.Dispatch}); err != nil {
+	if l.engine, err = engine.New(ctx, engine.Options{Store: st, Log: log, Poll: 200 * time.Millisecond, Backoff: func(int) time.Duration { return 20 * time.Millisecond }, Reconcile: l.rec.Reconcile, Dispatch: l.rec.Dispatch}); err != nil {
 		return nil, err
 	}
 	l.server = server.New(server.Options{Store: st, Queue: l.engine, DiunToken: func() string { return "token" }, WebhookSecret: func() string { return with.secret }, Forget: l.app.Forget, Log: log})
@@ -292,7 +292,7 @@ func (w *world) stop() {
 		return
 	}
 	w.gh.SetWebhook("")
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	if err := w.life.engine.Stop(ctx); err != nil {
 		w.t.Error(err)
@@ -338,9 +338,9 @@ func (w *world) redispatch(image, tag string) {
 // eventually waits for a condition, by looking again whenever the state may have moved.
 func (w *world) eventually(what string, f func() bool) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
+	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for !f() {
 		select {

@@ -96,7 +96,13 @@ func commitDir(dir, source, message string) (string, error) {
 	return git(dir, nil, []byte(message), "commit-tree", tree)
 }
 
+// resolve is the commit that a name stands for, "" when there is none.
 func resolve(dir, ref string) string {
+	if strings.HasPrefix(ref, "refs/") { // a branch is a file, mostly: that spares a process
+		if data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(ref))); err == nil && len(data) == len(zeroSHA)+1 {
+			return string(data[:len(zeroSHA)])
+		}
+	}
 	sha, err := git(dir, nil, nil, "rev-parse", "--verify", "--quiet", ref+"^{commit}")
 	if err != nil {
 		return ""

@@ -142,7 +142,7 @@ func LimitedUntil(resp *http.Response, now time.Time) (time.Time, bool) {
 	}
 	after := resp.Header.Get("Retry-After")
 	if seconds, err := strconv.Atoi(after); err == nil {
-		return now.Add(time.Duration(seconds)*time.Second + time.Second), true
+		return now.Add(time.Duration(seconds) * time.Second), true
 	}
 	if date, err := http.ParseTime(after); err == nil {
 		return date.Add(time.Second), true
