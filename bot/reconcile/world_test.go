@@ -43,6 +43,7 @@ type world struct {
 	backups *backups
 	seen    *observer // nil: nothing watches
 	url     string    // of belay's own server
+	jobs    string    // directory of backups that outlive belay; "": those of backups
 
 	life *life
 }
@@ -232,7 +233,7 @@ type living struct {
 	dir, github, keyFile, secret string
 	key                          []byte
 	up                           *outside
-	backups                      *backups
+	backups                      reconcile.Backups
 	observers                    []reconcile.Observer
 }
 
@@ -275,7 +276,11 @@ func (w *world) start() {
 	if w.seen != nil {
 		with.observers = []reconcile.Observer{w.seen}
 	}
-	l, err := begin(ctx, with)
+	start := begin
+	if w.jobs != "" {
+		start = func(ctx context.Context, with living) (*life, error) { return beginWithJobs(ctx, with, w.jobs) }
+	}
+	l, err := start(ctx, with)
 	if err != nil {
 		w.t.Fatal(err)
 	}
