@@ -56,26 +56,27 @@ type Commit struct {
 
 // Pull is a pull request as it was at one moment.
 type Pull struct {
-	Number    int
-	State     string // OPEN, CLOSED, MERGED
-	Draft     bool
-	Title     string
-	Body      string
-	Head      string // commit
-	Branch    string
-	HasBranch bool   // the branch is still there
-	Mergeable string // MERGEABLE, CONFLICTING, UNKNOWN
-	MergeSHA  string
-	MergedBy  string
-	Author    string
-	Updated   time.Time
-	Labels    []string
-	Reviews   []Review // newest of each reviewer last
-	Commits   []Commit // the newest 100, oldest first
-	Checks    []Check  // of the head
-	Comments  []Comment
-	BaseName  string // the repository's default branch
-	Base      string // its commit
+	Number      int
+	State       string // OPEN, CLOSED, MERGED
+	Draft       bool
+	Title       string
+	Body        string
+	Head        string // commit
+	Branch      string
+	HasBranch   bool   // the branch is still there
+	Mergeable   string // MERGEABLE, CONFLICTING, UNKNOWN
+	MergeSHA    string
+	MergeChecks []Check // of MergeSHA
+	MergedBy    string
+	Author      string
+	Updated     time.Time
+	Labels      []string
+	Reviews     []Review // newest of each reviewer last
+	Commits     []Commit // the newest 100, oldest first
+	Checks      []Check  // of the head
+	Comments    []Comment
+	BaseName    string // the repository's default branch
+	Base        string // its commit
 }
 
 const contexts = `statusCheckRollup { contexts(first: 100) { nodes { __typename
@@ -88,7 +89,7 @@ const pullQuery = `query($owner: String!, $name: String!, $number: Int!) {
     defaultBranchRef { name target { oid } }
     pullRequest(number: $number) {
       number state isDraft title body headRefOid headRefName headRef { id } mergeable updatedAt
-      mergeCommit { oid } mergedBy { login } author { login }
+      mergeCommit { oid ` + contexts + ` } mergedBy { login } author { login }
       labels(first: 50) { nodes { name } }
       reviews(last: 100) { nodes { author { login } state submittedAt commit { oid } } }
       commits(last: 100) { nodes { commit { oid author { email user { login } } } } }
@@ -149,6 +150,7 @@ type pullAnswer struct {
 			UpdatedAt   time.Time `json:"updatedAt"`
 			MergeCommit *struct {
 				OID string `json:"oid"`
+				rollup
 			} `json:"mergeCommit"`
 			MergedBy *login `json:"mergedBy"`
 			Author   *login `json:"author"`
@@ -211,7 +213,7 @@ func (r *Repository) Pull(ctx context.Context, number int) (Pull, error) {
 	out := Pull{Number: p.Number, State: p.State, Draft: p.IsDraft, Title: p.Title, Body: p.Body, Head: p.HeadRefOid, Branch: p.HeadRefName, HasBranch: p.HeadRef != nil,
 		Mergeable: p.Mergeable, MergedBy: p.MergedBy.name(), Author: p.Author.name(), Updated: p.UpdatedAt}
 	if p.MergeCommit != nil {
-		out.MergeSHA = p.MergeCommit.OID
+		out.MergeSHA, out.MergeChecks = p.MergeCommit.OID, p.MergeCommit.checks()
 	}
 	if d := got.Repository.DefaultBranchRef; d != nil {
 		out.BaseName, out.Base = d.Name, d.Target.OID

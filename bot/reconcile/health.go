@@ -120,7 +120,13 @@ func (r *Reconciler) laterReports(ctx context.Context, j *job, sha, head string)
 
 // reports is what CI said of a commit.
 func (r *Reconciler) reports(ctx context.Context, j *job, sha string) ([]lifecycle.Reported, error) {
-	checks, err := j.repo.Checks(ctx, sha)
+	var checks []github.Check
+	var err error
+	if j.pull != nil && j.pull.MergeSHA == sha { // the pull request's answer has them
+		checks = j.pull.MergeChecks
+	} else {
+		checks, err = j.repo.Checks(ctx, sha)
+	}
 	var out []lifecycle.Reported
 	for _, c := range checks {
 		if c.Status == "" {

@@ -32,14 +32,9 @@ func TestSafeUpgradeIsMergedByItself(t *testing.T) {
 	if !slices.Contains(p.Labels, "risk: safe") {
 		t.Errorf("labels %q", p.Labels)
 	}
-	n := 0
-	for what, count := range w.gh.Calls() {
-		if !strings.HasPrefix(what, "git-") {
-			n += count
-			t.Logf("%3d %s", count, what)
-		}
-	}
-	if t.Logf("%3d calls to the API in all", n); n > 25 {
+	n, pushes, list := w.calls()
+	t.Logf("from dispatch to the end: %d calls to the API, %d of git's:%s", n, pushes, list)
+	if n > 25 {
 		t.Errorf("%d calls to the API, more than 25", n)
 	}
 }

@@ -35,7 +35,7 @@ import (
 
 // world is a stand-in GitHub with one repository, and belay beside it.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	gh      *sandbox.GitHub
 	repo    *sandbox.Repository
 	up      *outside
@@ -204,20 +204,29 @@ func stack(image string) string {
 }
 
 // newWorld makes a repository of some services; belay is started.
-func newWorld(t *testing.T, files map[string]string) *world {
+func newWorld(t testing.TB, files map[string]string) *world {
 	t.Helper()
-	gh, err := sandbox.NewGitHub(sandbox.Options{Dir: t.TempDir(), Validate: true, Report: func(err error) { t.Error(err) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = gh.Close() })
 	all := map[string]string{".github/belay.yml": config,
 		"stacks/web/main.tf": stack("acme/web:1.0.0"), "stacks/data/main.tf": stack("acme/data:2.0.0"), "stacks/blog/main.tf": stack("acme/blog:3.0.0"),
 		"stacks/wiki/main.tf": stack("acme/wiki:4.0.0"), "README.md": "# home-ops\n"}
 	for k, v := range files {
 		all[k] = v
 	}
-	repo, err := gh.AddRepository("acme", "home-ops", all)
+	return newWorldOf(t, true, func(gh *sandbox.GitHub) (*sandbox.Repository, error) {
+		return gh.AddRepository("acme", "home-ops", all)
+	})
+}
+
+// newWorldOf makes the repository as it is told; validate holds what is asked
+// and answered against GitHub's descriptions.
+func newWorldOf(t testing.TB, validate bool, add func(*sandbox.GitHub) (*sandbox.Repository, error)) *world {
+	t.Helper()
+	gh, err := sandbox.NewGitHub(sandbox.Options{Dir: t.TempDir(), Validate: validate, Report: func(err error) { t.Error(err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = gh.Close() })
+	repo, err := add(gh)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -439,4 +448,15 @@ func (w *world) story() string {
 		fmt.Fprintf(&b, "dispatch %s:%s done=%v %+v\n", d.Image, d.Tag, d.Done, d.Outcomes)
 	}
 	return b.String()
+}
+
+// quiet is a service's upgrade once all looks at it have come to their end.
+func (w *world) quiet(service string) (u store.Upgrade) {
+	w.t.Helper()
+	w.eventually(service+" is not looked at", func() bool {
+		var n int
+		err := w.life.store.DB().QueryRow("SELECT COUNT(*) FROM river_job WHERE state IN ('available', 'running', 'retryable') AND kind = 'reconcile'").Scan(&n)
+		return err == nil && n == 0
+	})
+	return w.upgrade(service)
 }

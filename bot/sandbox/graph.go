@@ -40,7 +40,7 @@ func (r *Repository) graphPull(p *pull, main string) object {
 	}
 	switch {
 	case p.merged:
-		out["state"], out["mergeCommit"] = "MERGED", object{"__typename": "Commit", "oid": p.mergeSHA}
+		out["state"], out["mergeCommit"] = "MERGED", object{"__typename": "Commit", "oid": p.mergeSHA, "statusCheckRollup": r.rollup(p.mergeSHA)}
 	case p.state == "open":
 		out["mergeable"] = r.mergeable(p, main)
 	}
