@@ -352,9 +352,20 @@ func (w *world) redispatch(image, tag string) {
 // eventually waits for a condition, by looking again whenever the state may have moved.
 func (w *world) eventually(what string, f func() bool) {
 	w.t.Helper()
+	w.poll(50*time.Millisecond, what, f)
+}
+
+// soon is eventually where the time is measured.
+func (w *world) soon(what string, f func() bool) {
+	w.t.Helper()
+	w.poll(2*time.Millisecond, what, f)
+}
+
+func (w *world) poll(every time.Duration, what string, f func() bool) {
+	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for !f() {
 		select {
