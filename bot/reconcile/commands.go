@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/belaybot/belay/bot/github"
@@ -82,6 +83,11 @@ func (r *Reconciler) obeyComment(ctx context.Context, j *job, pull *github.Pull,
 	return j.repo.React(ctx, c.ID, reaction)
 }
 
+// lasting are the commands that are taken up again after the record was rebuilt
+// from a marker. Others were meant for a head, or for a moment, that is gone: an
+// approval, a rollback, a restore.
+var lasting = []command.Verb{command.Help, command.Status, command.Hold, command.Resume}
+
 // command carries out one command and returns the answer, and whether it could
 // be done.
 func (r *Reconciler) command(ctx context.Context, j *job, by *said, cmd command.Command) (string, bool, error) {
@@ -93,6 +99,9 @@ func (r *Reconciler) command(ctx context.Context, j *job, by *said, cmd command.
 	}
 	if cmd.Problem != "" {
 		return cmd.Problem, false, nil
+	}
+	if by.At.Before(j.rec.Recovered) && !slices.Contains(lasting, cmd.Verb) {
+		return "belay's record was lost since then: say it again, for things as they are now", false, nil
 	}
 	if j.u.Final {
 		return r.commandAfter(ctx, j, by, cmd)

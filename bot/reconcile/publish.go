@@ -107,12 +107,14 @@ func (r *Reconciler) publish(ctx context.Context, j *job) error {
 		j.rec.Redo = false
 		return nil
 	}
-	if err := r.started(ctx, j); err != nil {
-		return err
-	}
 	pr := report.Render(p.upgrade)
 	if j.rec.Branch == "" {
-		j.rec.Branch = pr.Branch
+		if j.rec.Branch, err = r.branchFor(ctx, j, pr.Branch); err != nil {
+			return err
+		}
+	}
+	if err := r.started(ctx, j); err != nil {
+		return err
 	}
 	head, err := r.push(ctx, j, v.sha, commit{changes: p.changes, message: pr.Message, branch: j.rec.Branch, expect: j.rec.Head})
 	if err != nil {

@@ -43,12 +43,15 @@ type record struct {
 	Steps     []string          `json:"steps,omitempty"`
 
 	// What people said.
-	Held     *said    `json:"held,omitempty"`
-	Approved *said    `json:"approved,omitempty"`
-	Retry    bool     `json:"retry,omitempty"`
-	Redo     bool     `json:"redo,omitempty"`
-	Seen     int64    `json:"seen,omitempty"` // the last comment that was read
-	Answers  []answer `json:"answers,omitempty"`
+	Held     *said `json:"held,omitempty"`
+	Approved *said `json:"approved,omitempty"`
+	// Recovered is when the record was rebuilt from the marker: commands from
+	// before are read again, but nobody knows which head they approved.
+	Recovered time.Time `json:"recovered,omitzero"`
+	Retry     bool      `json:"retry,omitempty"`
+	Redo      bool      `json:"redo,omitempty"`
+	Seen      int64     `json:"seen,omitempty"` // the last comment that was read
+	Answers   []answer  `json:"answers,omitempty"`
 
 	// What happened after.
 	Ready   time.Time  `json:"ready,omitzero"` // since when only its turn and the backup keep it from being merged

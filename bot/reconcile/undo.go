@@ -126,7 +126,10 @@ func (r *Reconciler) publishUndo(ctx context.Context, j *job) error {
 func (r *Reconciler) offer(ctx context.Context, j *job, base, branch string, pr report.PullRequest, changes []terraform.Change) error {
 	u := &j.rec.Undo
 	if u.Branch == "" {
-		u.Branch = pr.Branch
+		var err error
+		if u.Branch, err = r.branchFor(ctx, j, pr.Branch); err != nil {
+			return err
+		}
 	}
 	head, err := r.push(ctx, j, base, commit{changes: changes, message: pr.Message, branch: u.Branch, expect: u.Head})
 	if err != nil {
