@@ -81,11 +81,8 @@ func (r *Reconciler) entering(ctx context.Context, j *job, from lifecycle.State,
 	if from == lifecycle.Watching || from == lifecycle.Rewatching {
 		r.unfollow(j)
 	}
-	switch {
-	case from == lifecycle.Applying || from == lifecycle.Undoing:
+	if from == lifecycle.Applying || from == lifecycle.Undoing {
 		return r.handOver(ctx, j)
-	case from.Merged() && a.To.Final():
-		return r.wakeOthers(ctx, j)
 	}
 	return nil
 }

@@ -186,6 +186,7 @@ func (r *Reconciler) step(ctx context.Context, j *job) (until time.Time, again, 
 		return time.Time{}, false, true, err
 	}
 	a := lifecycle.Next(o)
+	from := lifecycle.State(j.u.State)
 	r.opts.Log.Debug("decided", "upgrade", j.u.ID, "repo", j.u.Repository, "service", j.u.Service, "state", j.u.State, "do", a.Do, "to", a.To, "why", a.Why)
 	if err := r.act(ctx, j, a); err != nil {
 		return time.Time{}, false, true, err
@@ -209,6 +210,12 @@ func (r *Reconciler) step(ctx context.Context, j *job) (until time.Time, again, 
 	j.u.Wake = a.Until
 	if err := r.save(ctx, j); err != nil {
 		return time.Time{}, false, true, err
+	}
+	if from.Merged() && a.To.Final() {
+		// Not before it is written: who waits for the end would not see it.
+		if err := r.wakeOthers(ctx, j); err != nil {
+			return time.Time{}, false, true, err
+		}
 	}
 	return a.Until, !rest, a.Do != lifecycle.Enter, nil
 }
