@@ -140,7 +140,7 @@ func prepare(t *testing.T, opts engine.Options) *engine.Engine {
 }
 
 func logger() *slog.Logger {
-	var out io.Writer = io.Discard
+	out := io.Discard
 	if os.Getenv("BELAY_TEST_LOG") != "" {
 		out = os.Stderr
 	}

@@ -259,7 +259,7 @@ func TestConnectionThatBreaksOffLeavesNothing(t *testing.T) {
 				panic(http.ErrAbortHandler)
 			}
 			defer res.Body.Close()
-			var to http.ResponseWriter = w
+			to := w
 			if strings.HasSuffix(r.URL.Path, "upload-pack") {
 				to = &cutOff{w, n}
 			}

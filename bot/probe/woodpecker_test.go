@@ -42,10 +42,10 @@ func woodpecker(t *testing.T, version int, runs []run) string {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		switch path := r.URL.Path; {
-		case path == "/ci/api/repos/lookup/acme/home-ops":
+		switch path := r.URL.Path; path {
+		case "/ci/api/repos/lookup/acme/home-ops":
 			fmt.Fprint(w, `{"id":7,"full_name":"acme/home-ops","default_branch":"main","active":true}`)
-		case path == "/ci/api/repos/7/pipelines":
+		case "/ci/api/repos/7/pipelines":
 			var list []string
 			for i := len(runs) - 1; i >= 0 && r.URL.Query().Get("page") == "1"; i-- {
 				list = append(list, render(runs[i], false))

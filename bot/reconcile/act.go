@@ -222,7 +222,7 @@ func (r *Reconciler) lookAtBackup(ctx context.Context, j *job) error {
 	manifest, err := r.manifest(j, j.view, b.Config.Kind, b.Config.Target)
 	if err != nil {
 		b.State, b.Detail = string(lifecycle.Bad), err.Error()
-		return nil
+		return nil //nolint:nilerr // that is the backup's outcome
 	}
 	ready := j.rec.Ready
 	if ready.IsZero() {
@@ -254,7 +254,10 @@ func (r *Reconciler) window(ctx context.Context, repository string, length time.
 		return time.Time{}, 0, err
 	}
 	opened, err := time.Parse(timeForm, value)
-	if err != nil || !r.opts.Now().Before(opened.Add(length)) {
+	if err != nil {
+		return time.Time{}, 0, fmt.Errorf("the rate limit's window: %w", err)
+	}
+	if !r.opts.Now().Before(opened.Add(length)) {
 		return time.Time{}, 0, nil
 	}
 	n, _, err := r.opts.Store.StartedSince(ctx, repository, opened)

@@ -139,10 +139,10 @@ func (r *Reconciler) reports(ctx context.Context, j *job, sha string) ([]lifecyc
 }
 
 // observeHealth has the observers look, and says what their samples come to.
-func (r *Reconciler) observeHealth(ctx context.Context, j *job, v *view, o *lifecycle.Observed) error {
+func (r *Reconciler) observeHealth(ctx context.Context, j *job, v *view, o *lifecycle.Observed) {
 	if len(r.opts.Observers) == 0 {
 		o.Health = lifecycle.None
-		return nil
+		return
 	}
 	s := j.subject(v, o.State)
 	id := j.u.ID
@@ -183,7 +183,6 @@ func (r *Reconciler) observeHealth(ctx context.Context, j *job, v *view, o *life
 	case watch.HealthUnwatched:
 		o.Health = lifecycle.None
 	}
-	return nil
 }
 
 // lookBefore notes what is unhealthy before the merge: that is not the upgrade's doing.

@@ -67,9 +67,10 @@ func (r *Reconciler) observe(ctx context.Context, j *job) (lifecycle.Observed, e
 			return o, err
 		}
 	case lifecycle.Watching, lifecycle.Rewatching:
-		if err := r.observeHealth(ctx, j, v, &o); err != nil {
-			return o, err
-		}
+		r.observeHealth(ctx, j, v, &o)
+	case lifecycle.Reverting, lifecycle.Restoring, lifecycle.Critical:
+		// observeUndo looks at what these wait for.
+	case lifecycle.Verified, lifecycle.Unverified, lifecycle.NotDeployed, lifecycle.Reverted, lifecycle.Failed, lifecycle.Closed, lifecycle.Obsolete:
 	}
 	o.Approved = j.rec.Approved != nil && j.pull != nil && j.rec.Approved.Head == j.pull.Head
 	if o.State.Merged() || j.u.Final {

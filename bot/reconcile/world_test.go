@@ -252,7 +252,7 @@ func begin(ctx context.Context, with living) (*life, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out io.Writer = io.Discard
+	out := io.Discard
 	if os.Getenv("BELAY_TEST_LOG") != "" {
 		out = os.Stderr
 	}

@@ -77,7 +77,7 @@ func New(opts Options) (*Client, error) {
 		}
 		// An older directory may be open to others. One that belongs to somebody
 		// else, such as a cache that CI mounts, stays as it is.
-		_ = os.Chmod(opts.CacheDir, 0o700)
+		_ = os.Chmod(opts.CacheDir, 0o700) //nolint:gosec // a directory has to be entered
 	}
 	c := &Client{opts: opts, parsed: map[string][]ChartVersion{}, urls: map[string]string{}}
 	c.rt = &transport{base: opts.HTTP, dir: opts.CacheDir, token: opts.GitHubToken, apiHost: api.Host, offline: opts.Offline,

@@ -17,7 +17,7 @@ func secret(name string) (string, error) {
 	if file == "" {
 		return "", nil
 	}
-	data, err := os.ReadFile(file)
+	data, err := os.ReadFile(file) //nolint:gosec // the operator names it
 	if err != nil {
 		return "", fmt.Errorf("BELAY_%s_FILE: %w", name, err)
 	}

@@ -205,7 +205,7 @@ which is read again when it is needed:
 	tell.flags(c)
 	see.flags(c)
 	c.Flags().StringVar(&listen, "listen", ":8080", "`address` to listen on")
-	c.Flags().IntVar(&workers, "workers", 4, "how many upgrades are looked at at once")
+	c.Flags().IntVar(&workers, "workers", 4, "how many upgrades are worked on at once")
 	return c
 }
 

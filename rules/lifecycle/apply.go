@@ -59,6 +59,7 @@ func Applied(named []string, reported []Reported, later ...[]Reported) Progress 
 			continue
 		case Bad:
 			return Bad
+		case None, Running, Unseen:
 		}
 		carried := false
 		for _, list := range later {

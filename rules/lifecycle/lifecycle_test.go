@@ -313,7 +313,8 @@ func forbidden(o lifecycle.Observed, a lifecycle.Action) string {
 	if a.To == lifecycle.Verified && o.Health != lifecycle.Good {
 		return "verified without being healthy"
 	}
-	if a.To == lifecycle.Critical && o.State != lifecycle.Critical && !(o.Restore == lifecycle.Bad || o.Apply == lifecycle.Bad || o.Health == lifecycle.Bad || o.Dead || o.Now.Sub(o.Since) >= 5*time.Minute) {
+	wrong := o.Restore == lifecycle.Bad || o.Apply == lifecycle.Bad || o.Health == lifecycle.Bad || o.Dead || o.Now.Sub(o.Since) >= 5*time.Minute
+	if a.To == lifecycle.Critical && o.State != lifecycle.Critical && !wrong {
 		return "calls a person for nothing"
 	}
 	return ""

@@ -74,10 +74,10 @@ var gated = []State{Open, BackingUp}
 //	open       a gate is shut       wait
 //	open       backup needed        backing up
 //	backing up failed or too late   aborted
-//	open       all gates open       merge, applying
+//	open       all gates open       merge: applying
 //	applying   CI says good         watching
 //	watching   healthy              verified
-//	watching   not healthy          open the revert, reverting (table_revert.go)
+//	           not healthy          open the revert: reverting (table_revert.go)
 //
 // A gate that shuts while the backup runs sends the upgrade back to open; the
 // backup still counts while it is fresh.

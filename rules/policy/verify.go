@@ -84,7 +84,7 @@ var (
 
 // watchScalar says what is wrong with a scalar of apply and verify, or "".
 func watchScalar(v string, k kind) string {
-	switch k {
+	switch k { //nolint:exhaustive // the other kinds have no rules of their own
 	case kindNumber:
 		if f, err := strconv.ParseFloat(v, 64); err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
 			return fmt.Sprintf("%q is not a number", v)

@@ -162,8 +162,8 @@ func (j *judgement) confirmed(w Watched) (time.Duration, bool) {
 	// A tenth less, since looks are never on the dot.
 	need := max(0, time.Duration(j.l.Retries-1)*j.l.Interval-j.l.Interval/10)
 	from := w.RowFrom
-	switch {
-	case w.Kind == Rollout:
+	switch w.Kind {
+	case Rollout:
 		// A registry that refuses for a minute, a Secret that comes with the
 		// next apply, a pod that moves to another node with its volume.
 		need = max(need, j.l.Settle)

@@ -180,7 +180,7 @@ func TestEveryWatchEnds(t *testing.T) {
 		looks := story(r, states)
 		last := looks[len(looks)-1]
 		for i := 0; ; i++ { // what was found last stays so
-			look := last
+			var look []watch.Sample
 			if i < len(looks) {
 				look = looks[i]
 			} else {
@@ -217,11 +217,10 @@ func FuzzJudge(f *testing.F) {
 	f.Fuzz(func(t *testing.T, looks []byte, kinds uint8) {
 		var s watch.Summary
 		at := applied
-		last := watch.State("")
 		for i, b := range looks {
 			at = at.Add(time.Duration(b>>3) * time.Second)
 			kind := []watch.Kind{watch.Rollout, watch.HTTP, watch.Kuma, watch.Prometheus}[(int(kinds)+i*int(kinds&1))%4]
-			last = states[b&7]
+			last := states[b&7]
 			s = watch.Fold(s, []watch.Sample{{At: at, Kind: kind, Name: "x", State: last}})
 			v := watch.Judge(s, limits, at)
 			if v.Health == watch.HealthGood && (last == watch.Bad || at.Sub(applied) < limits.Window) {

@@ -114,7 +114,7 @@ func start() (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command("/bin/sh", "-c", keeper, "keeper", dir, strconv.Itoa(port), initdb, postgres)
+	cmd := exec.Command("/bin/sh", "-c", keeper, "keeper", dir, strconv.Itoa(port), initdb, postgres) //nolint:gosec // for tests; the arguments are this package's own
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "HOME=" + dir}
 	cmd.Dir = dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // what ends the test by its group leaves the keeper to tidy up
