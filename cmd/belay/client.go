@@ -21,7 +21,10 @@ import (
 )
 
 // remote are the flags of commands that speak to a running belay.
-type remote struct{ server string }
+type remote struct {
+	server string
+	token  string // "": that of BELAY_DIUN_TOKEN
+}
 
 func (r *remote) flags(c *cobra.Command) {
 	address := os.Getenv("BELAY_SERVER")
@@ -31,14 +34,17 @@ func (r *remote) flags(c *cobra.Command) {
 	c.Flags().StringVar(&r.server, "server", address, "`URL` of the running belay [$BELAY_SERVER]")
 }
 
-// do sends a request with the token of BELAY_DIUN_TOKEN, and returns the answer's status and body.
+// do sends a request with the token, and returns the answer's status and body.
 func (r *remote) do(ctx context.Context, method, path string, body []byte) (int, []byte, error) {
 	if u, err := url.Parse(r.server); err != nil || u.Host == "" {
 		return 0, nil, usage{fmt.Errorf("--server %q is not a URL: give one such as http://belay.example.org", r.server)}
 	}
-	token, err := secret("DIUN_TOKEN")
-	if err != nil {
-		return 0, nil, usage{err}
+	token := r.token
+	if token == "" {
+		var err error
+		if token, err = secret("DIUN_TOKEN"); err != nil {
+			return 0, nil, usage{err}
+		}
 	}
 	if token == "" {
 		return 0, nil, usage{errors.New("BELAY_DIUN_TOKEN is not set: it has to be the one that the server knows")}

@@ -3,12 +3,16 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+
+	"github.com/belaybot/belay/testdata"
 )
 
-// scene is one dispatch of the demo.
+// scene is one dispatch of which the plan is shown.
 type scene struct {
 	title, image, tag, notes, format string
 }
@@ -22,32 +26,88 @@ var scenes = []scene{
 	{"The pull request that belay would open for the CAUTION one", "shlinkio/shlink", "5.0.2", "shlink.md", "markdown"},
 }
 
+type demoFlags struct{ plan, keep, verbose bool }
+
 func newDemo() *cobra.Command {
-	var dir string
+	var f demoFlags
 	c := &cobra.Command{
 		Use:   "demo",
-		Short: "Plan three upgrades on the sample repository",
-		Long: `Demo plans three upgrades on the sample repository that comes with belay's
-source and shows the text of a pull request. It asks nobody and writes nothing.`,
+		Short: "Show the whole life of some upgrades, on this machine alone",
+		Long: `Demo plays the life of some upgrades on a sample repository that belay carries
+with it. belay serve runs as it would at home; what it talks to is on this
+machine: a stand-in for GitHub with real git behind it, and a simulated
+cluster in which time runs fast. Nothing has to be set up, nothing outside is
+asked, and nothing is left behind.
+
+It first shows what belay plan says, then tells of one upgrade that is merged
+by itself, one that waits for a person, one that fails and is undone, and one
+whose backup fails. It ends by itself; its exit status is 1 when an upgrade
+did not end as it should have.`,
+		Example: `  belay demo
+  belay demo --plan     only what belay plan says; nothing is started
+  belay demo --keep     leave it running, to look around`,
 		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			for i, s := range scenes {
-				if i > 0 {
-					fmt.Fprintln(c.OutOrStdout())
-				}
-				fmt.Fprintf(c.OutOrStdout(), "== %s\n   belay plan --image %s --tag %s\n\n", s.title, s.image, s.tag)
-				f := planFlags{
-					repository: repository{dir: filepath.Join(dir, "home-ops")},
-					asks:       asks{offline: true},
-					image:      s.image, tag: s.tag, notes: filepath.Join(dir, "notes", s.notes), format: s.format,
-				}
-				if err := f.run(c, nil); err != nil && !errors.Is(err, errNothing) {
-					return err
-				}
-			}
-			return nil
-		},
+		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
-	c.Flags().StringVar(&dir, "testdata", "testdata", "`directory` with the sample repository and its release notes")
+	c.Flags().BoolVar(&f.plan, "plan", false, "show plans only, and the whole text of a pull request")
+	c.Flags().BoolVar(&f.keep, "keep", false, "leave everything running at the end, until Ctrl-C")
+	c.Flags().BoolVar(&f.verbose, "verbose", false, "print belay's own log on standard error")
+	c.MarkFlagsMutuallyExclusive("plan", "keep")
 	return c
+}
+
+func (f *demoFlags) run(c *cobra.Command) (err error) {
+	dir, err := os.MkdirTemp("", "belay-demo-")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if gone := os.RemoveAll(dir); err == nil && gone != nil {
+			err = fmt.Errorf("the demo's files are left in %s: %w", dir, gone)
+		}
+	}()
+	if err := os.CopyFS(dir, testdata.Files); err != nil {
+		return err
+	}
+	show := scenes
+	if !f.plan {
+		show = scenes[:3] // the story shows the pull request itself
+	}
+	if err := showPlans(c, dir, show); err != nil || f.plan {
+		return err
+	}
+	out := newTimeline(c.OutOrStdout())
+	log := io.Discard
+	if f.verbose {
+		log = c.ErrOrStderr()
+	}
+	s, err := setStage(c.Context(), dir, out, log)
+	if err != nil {
+		return err
+	}
+	err = s.story(c.Context())
+	if f.keep && err == nil {
+		s.addresses()
+		<-c.Context().Done()
+	}
+	return errors.Join(err, s.close())
+}
+
+// showPlans prints what belay plan says of some dispatches.
+func showPlans(c *cobra.Command, dir string, list []scene) error {
+	for i, s := range list {
+		if i > 0 {
+			fmt.Fprintln(c.OutOrStdout())
+		}
+		fmt.Fprintf(c.OutOrStdout(), "== %s\n   belay plan --image %s --tag %s\n\n", s.title, s.image, s.tag)
+		f := planFlags{
+			repository: repository{dir: filepath.Join(dir, "home-ops")},
+			asks:       asks{offline: true},
+			image:      s.image, tag: s.tag, notes: filepath.Join(dir, "notes", s.notes), format: s.format,
+		}
+		if err := f.run(c, nil); err != nil && !errors.Is(err, errNothing) {
+			return err
+		}
+	}
+	return nil
 }
