@@ -195,7 +195,7 @@ func (r *Reconciler) step(ctx context.Context, j *job) (until time.Time, again, 
 		j.enter(a, r.opts.Now())
 	}
 	j.rec.Waits = ""
-	if a.Do == lifecycle.Wait {
+	if a.Do == lifecycle.Wait && !a.To.Final() { // what is over waits for nothing
 		j.rec.Waits = a.Why
 	}
 	rest := a.Do == lifecycle.Wait || a.To.Final()
