@@ -64,6 +64,7 @@ func TestSlackGolden(t *testing.T) {
 	undone := func(state lifecycle.State) func(*report.UpgradeView) {
 		return func(v *report.UpgradeView) {
 			v.State, v.Undo, v.UndoURL, v.Log = state, 13, "https://github.com/acme/home-ops/pull/13", "linkwarden-7d: CrashLoopBackOff\nerror: relation \"links\" does not exist"
+			v.Failure = "deployment linkwarden/linkwarden: container linkwarden of pod linkwarden-7d crashes again and again (exit code 1)"
 		}
 	}
 	with("reverting", "open revert", "the service is not healthy", false, undone(lifecycle.Reverting))
