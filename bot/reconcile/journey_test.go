@@ -80,6 +80,20 @@ func TestBackupOnDemand(t *testing.T) {
 	}
 }
 
+func TestTheBackupIsNamedBeforeItIsBegun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.repo.AutoChecks(nil)
+	w.repo.RequireChecks("ci")
+	for service, want := range map[string]bool{"data": true, "web": false} {
+		w.dispatch("acme/"+service, map[string]string{"data": "2.0.1", "web": "1.0.1"}[service])
+		u := w.waits(service, lifecycle.Open, "waits for the checks")
+		if strings.Contains(string(u.Data), `"dbaas/backup"`) != want {
+			t.Errorf("%s: messages about it cannot tell what backup it gets: %s", service, u.Data)
+		}
+	}
+}
+
 func TestCautionWaitsForAPerson(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

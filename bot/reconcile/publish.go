@@ -145,6 +145,12 @@ func (rec *record) take(p *planned, v *view, head string, pr report.PullRequest,
 	rec.Risk, rec.Reasons, rec.Security, rec.Migration = u.Risk.Level, u.Risk.Reasons, u.Risk.Security, u.Risk.Migration
 	rec.Automerge, rec.Blockers, rec.Steps, rec.Moves = u.Automerge, u.Blockers, u.Steps, u.Moves
 	rec.AppFrom, rec.AppTo, rec.Named = u.AppFrom, u.AppTo, namedIn(u)
+	if rec.Backup.Key == "" { // messages name the backup before it is begun
+		rec.Backup.Config = policy.Backup{}
+		if b, ok := v.policy.BackupFor(u.Service); ok && b.Kind != policy.BackupNone {
+			rec.Backup.Config = b
+		}
+	}
 }
 
 // commit is what push brings to a branch.
