@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/belaybot/belay/bot/github"
@@ -37,9 +38,11 @@ type stage struct {
 	repo    *sandbox.Repository
 	cluster *simcluster.Cluster
 	run     *process
-	told    *http.Server // takes what belay tells people
+	ear     *http.Server // takes what belay tells people
 	events  chan notify.Event
-	ended   chan struct{} // closed at the end: CI stops
+	told    map[string][]notify.Event // what was shown and not yet waited for, by service
+	asked   atomic.Int64              // requests for release notes
+	ended   chan struct{}             // closed at the end: CI stops
 	ci      sync.WaitGroup
 }
 
@@ -67,7 +70,8 @@ func setStage(ctx context.Context, dir string, out *timeline, log io.Writer) (*s
 	if _, err := exec.LookPath("git"); err != nil {
 		return nil, fmt.Errorf("the stand-in for GitHub needs git, 2.38 or newer: %w: install it, or say --plan", err)
 	}
-	s := &stage{out: out, cluster: simcluster.New(simcluster.Options{Backup: backupTime}), events: make(chan notify.Event, 256), ended: make(chan struct{})}
+	s := &stage{out: out, cluster: simcluster.New(simcluster.Options{Backup: backupTime}), events: make(chan notify.Event, 256),
+		told: map[string][]notify.Event{}, ended: make(chan struct{})}
 	err := s.set(ctx, dir, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		return nil, errors.Join(err, s.close())
@@ -154,17 +158,18 @@ func (s *stage) publishNotes(dir string) error {
 func (s *stage) upstream(cache string) func(*github.App) func(policy.Policy) (planner.Upstream, error) {
 	return func(*github.App) func(policy.Policy) (planner.Upstream, error) {
 		return func(p policy.Policy) (planner.Upstream, error) {
-			return upstream.New(upstream.Options{CacheDir: cache, GitHubAPI: s.gh.URL() + "/api/v3", HTTP: loopback{}, Sources: p.Sources, Charts: p.Charts})
+			return upstream.New(upstream.Options{CacheDir: cache, GitHubAPI: s.gh.URL() + "/api/v3", HTTP: loopback{&s.asked}, Sources: p.Sources, Charts: p.Charts})
 		}
 	}
 }
 
 // loopback lets requests reach this machine only; the outside has nothing.
-type loopback struct{}
+type loopback struct{ asked *atomic.Int64 }
 
 // RoundTrip implements http.RoundTripper.
-func (loopback) RoundTrip(req *http.Request) (*http.Response, error) {
+func (l loopback) RoundTrip(req *http.Request) (*http.Response, error) {
 	if ip := net.ParseIP(req.URL.Hostname()); ip != nil && ip.IsLoopback() {
+		l.asked.Add(1)
 		return http.DefaultTransport.RoundTrip(req)
 	}
 	return &http.Response{StatusCode: http.StatusNotFound, Status: "404 Not Found", Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
@@ -177,7 +182,7 @@ func (s *stage) listen() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s.told = &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.ear = &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var e notify.Event
 		if err := json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&e); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
@@ -188,7 +193,7 @@ func (s *stage) listen() (string, error) {
 		case <-s.ended:
 		}
 	})}
-	go func() { _ = s.told.Serve(l) }()
+	go func() { _ = s.ear.Serve(l) }()
 	return "http://" + l.Addr().String(), nil
 }
 
@@ -254,8 +259,8 @@ func (s *stage) close() error {
 	if s.run != nil {
 		errs = append(errs, s.run.stop())
 	}
-	if s.told != nil {
-		errs = append(errs, s.told.Close())
+	if s.ear != nil {
+		errs = append(errs, s.ear.Close())
 	}
 	s.cluster.Close()
 	if s.gh != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -59,21 +60,38 @@ func (t *timeline) say(tone, service, text string) {
 	}
 }
 
-// quote prints the beginning of a text that belay wrote elsewhere, and counts
-// the rest. most 0 prints all of it.
+// more prints lines that belong to what was said, such as the end of a log.
+func (t *timeline) more(text string) {
+	for line := range strings.Lines(strings.TrimSpace(text)) {
+		fmt.Fprintf(t.out, "%s%s\n", strings.Repeat(" ", indent), t.paint(faint, "│ "+cut(strings.TrimRight(line, " \r\n"), t.width-indent-2)))
+	}
+}
+
+// note prints a remark beside the story.
+func (t *timeline) note(text string) {
+	for _, line := range wrap(text, t.width) {
+		fmt.Fprintln(t.out, t.paint(faint, line))
+	}
+}
+
+// linkTarget matches the address of a Markdown link: "](https://example.org/a)".
+var linkTarget = regexp.MustCompile(`\]\([^()\s]+\)`)
+
+// quote prints the beginning of a Markdown text that belay wrote elsewhere, so
+// many lines at most, and counts the rest. Addresses of links are left out.
 func (t *timeline) quote(title, text string, most int) {
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	rest := 0
-	if most > 0 && len(lines) > most {
-		rest = len(lines) - most
-		lines = lines[:most]
-	}
 	fmt.Fprintf(t.out, "\n         %s\n", t.paint(bold, title))
-	for _, line := range lines {
-		fmt.Fprintf(t.out, "         %s %s\n", t.paint(faint, "│"), cut(strings.TrimRight(line, " \r"), t.width-12))
-	}
-	if rest > 0 {
-		fmt.Fprintf(t.out, "         %s\n", t.paint(faint, fmt.Sprintf("└ and %d more lines", rest)))
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	shown := 0
+	for i, line := range lines {
+		wrapped := wrap(linkTarget.ReplaceAllString(line, "]"), max(t.width-11, 40))
+		if shown += len(wrapped); shown > most {
+			fmt.Fprintf(t.out, "         %s\n", t.paint(faint, fmt.Sprintf("└ and %d more lines", len(lines)-i)))
+			break
+		}
+		for _, part := range wrapped {
+			fmt.Fprintln(t.out, strings.TrimRight("         "+t.paint(faint, "│")+" "+part, " "))
+		}
 	}
 	fmt.Fprintln(t.out)
 }
