@@ -232,7 +232,10 @@ func (c *call) identify(asApp, public bool) error {
 		}
 		return nil
 	}
-	if public && c.r.Header.Get("Authorization") == "" {
+	if c.r.Header.Get("Authorization") == "" && c.r.Method == http.MethodGet && c.r.PathValue("owner") != "" {
+		if !public { // who asks without a token is not told that there is something
+			return notFound
+		}
 		c.owner = anonymous
 		return nil
 	}

@@ -132,3 +132,19 @@ func TestInstallationTokens(t *testing.T) {
 		t.Errorf("%d tokens are good", n)
 	}
 }
+
+// TestWithoutAToken asks as the whole world may.
+func TestWithoutAToken(t *testing.T) {
+	gh, _ := stand(t, sandbox.Options{})
+	if _, err := gh.AddUpstream("proj", "web", map[string]string{"a": "b"}); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]int{"proj/web": http.StatusOK, "acme/home-ops": http.StatusNotFound, "proj/nothing": http.StatusNotFound, "proj/nothing/releases": http.StatusNotFound} {
+		if status, _, body := do(t, gh, "GET", "/api/v3/repos/"+path, "", ""); status != want {
+			t.Errorf("%s: HTTP %d %s, want %d", path, status, body, want)
+		}
+	}
+	if status, _, _ := do(t, gh, "GET", "/api/v3/installation/repositories", "", ""); status != http.StatusUnauthorized {
+		t.Errorf("what is an installation's: HTTP %d", status)
+	}
+}
