@@ -12,7 +12,7 @@ UPDATED  = $$(grep -rlE 'Bool\("update"' --include='*_test.go' cmd bot rules hac
 build: ## bin/belay
 	$(GO) build -trimpath -o bin/belay ./cmd/belay
 
-demo: ## plan three upgrades on the sample repository
+demo: ## plans, then four upgrades from dispatch to end, on this machine alone
 	$(GO) run ./cmd/belay demo
 
 setup: ## what the tests need beyond Go: the Kubernetes control plane, PostgreSQL
@@ -30,7 +30,7 @@ test-short: ## the inner loop: without the race detector, PostgreSQL, the contro
 	$(GO) test -short $(PACKAGES)
 
 check: ## formatting, vet, linters, import direction, generated files
-	@unformatted="$$(gofmt -l cmd bot rules hack)"; test -z "$$unformatted" || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
+	@unformatted="$$(gofmt -l cmd bot rules hack testdata)"; test -z "$$unformatted" || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
 	$(GO) vet $(PACKAGES)
 	$(TOOL) staticcheck $(PACKAGES)
 	$(TOOL) golangci-lint run $(PACKAGES)
