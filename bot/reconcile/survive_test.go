@@ -87,7 +87,7 @@ func TestBrokenConfigurationStopsAllUntilItIsMended(t *testing.T) {
 	w.dispatch("acme/blog", "3.0.1")
 	w.eventually("looks fail", func() bool {
 		var n int
-		err := w.life.store.DB().QueryRow("SELECT COUNT(*) FROM river_job WHERE state IN ('available', 'retryable', 'running') AND attempt > 2").Scan(&n)
+		err := w.life.store.DB().QueryRow("SELECT COUNT(*) FROM river_job WHERE state IN ('available', 'scheduled', 'retryable', 'running') AND json_extract(args, '$.failed') > 2").Scan(&n)
 		return err == nil && n >= 2
 	})
 	if p := w.pull("web"); p.State != "open" || w.pulls("blog") != 0 {
