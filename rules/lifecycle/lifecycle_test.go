@@ -320,6 +320,31 @@ func forbidden(o lifecycle.Observed, a lifecycle.Action) string {
 	return ""
 }
 
+// TestLooksAgainSoon checks that what ends soon is looked at soon, and what takes
+// long less often.
+func TestLooksAgainSoon(t *testing.T) {
+	for _, tc := range []struct {
+		name       string
+		state      lifecycle.State
+		took, next time.Duration
+	}{
+		{"a backup that was just started", lifecycle.BackingUp, 0, time.Second},
+		{"a backup of some seconds", lifecycle.BackingUp, 8 * time.Second, 4 * time.Second},
+		{"a backup that takes minutes", lifecycle.BackingUp, 3 * time.Minute, 10 * time.Second},
+		{"a backup close to its time-out", lifecycle.BackingUp, 5*time.Minute - 3*time.Second, 3 * time.Second},
+		{"a workload that is being stopped for its restore", lifecycle.Restoring, 0, time.Second},
+		{"a clock that was put back", lifecycle.Restoring, -time.Minute, time.Second},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			o := ready()
+			o.State, o.Since, o.NeedsRun, o.Backup, o.Restore = tc.state, now.Add(-tc.took), true, lifecycle.Running, lifecycle.Running
+			if a := lifecycle.Next(o); a.Do != lifecycle.Wait || a.Until.Sub(now) != tc.next {
+				t.Errorf("%s until %s from now, want %s", a.Do, a.Until.Sub(now), tc.next)
+			}
+		})
+	}
+}
+
 // TestWaitsMoveOn checks that a wait with a deadline ends at it: the same
 // observation at the deadline does not wait for the same moment again.
 func TestWaitsMoveOn(t *testing.T) {

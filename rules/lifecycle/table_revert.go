@@ -16,8 +16,11 @@ func needsUndoReview(o Observed) bool {
 
 func restoreTimeout(o Observed) time.Duration { return o.RestoreTimeout }
 
-// quickly is when to look again at what runs in the cluster or at GitHub and ends soon.
-func quickly(o Observed) time.Time { return o.Now.Add(10 * time.Second) }
+// quickly is when to look again at what runs in the cluster or at GitHub and ends
+// soon: the longer it has taken, the later, since most dumps are over in seconds.
+func quickly(o Observed) time.Time {
+	return o.Now.Add(min(max(o.Now.Sub(o.Since)/2, time.Second), 10*time.Second))
+}
 
 // rolledBack are the states that are over and whose merge can be undone.
 var rolledBack = []State{Verified, Unverified, NotDeployed, Failed}
