@@ -204,7 +204,8 @@ func (s *Server) wakePull(ctx context.Context, repository string, number int) er
 	return s.opts.Queue.Wake(ctx, u.ID)
 }
 
-// wakeCommit wakes the upgrades whose head or merge is a commit.
+// wakeCommit wakes the upgrades whose head or merge is a commit, and those that
+// wait for CI: it may have cut their run for this commit's. See rules/lifecycle.Applied.
 func (s *Server) wakeCommit(ctx context.Context, repository, sha string) error {
 	if len(sha) < 40 {
 		return nil
@@ -214,7 +215,8 @@ func (s *Server) wakeCommit(ctx context.Context, repository, sha string) error {
 		return err
 	}
 	for _, u := range open {
-		if strings.Contains(string(u.Data), sha) {
+		waits := u.State == string(lifecycle.Applying) || u.State == string(lifecycle.Undoing)
+		if waits || strings.Contains(string(u.Data), sha) {
 			if err := s.opts.Queue.Wake(ctx, u.ID); err != nil {
 				return err
 			}

@@ -221,6 +221,24 @@ func TestWebhooksWake(t *testing.T) {
 }
 
 // TestReplayedWebhooks sends the same twice.
+func TestACommitThatCIRunsInPlaceOfAMergeWakes(t *testing.T) {
+	for state, want := range map[string][]string{"applying": {"merged"}, "undoing": {"merged"}, "watching": nil} {
+		g := newGate(t)
+		g.upgrades()
+		if _, _, err := g.store.CreateUpgrade(t.Context(), store.Upgrade{ID: "merged", Repository: "acme/home-ops", Service: "links", Lane: "links", State: state, Pull: 10, Data: []byte(`{}`)}); err != nil {
+			t.Fatal(err)
+		}
+		body := `{"sha":"` + strings.Repeat("c", 40) + `","state":"success","repository":{"full_name":"acme/home-ops","default_branch":"main"}}`
+		if code, said := g.post("status", "guid-1", body); code != http.StatusAccepted {
+			t.Errorf("HTTP %d %s", code, said)
+		}
+		woken, _ := g.took()
+		if diff := cmp.Diff(want, woken); diff != "" {
+			t.Errorf("%s: woken (-want +got):\n%s", state, diff)
+		}
+	}
+}
+
 func TestReplayedWebhooks(t *testing.T) {
 	const closed = `{"action":"closed","number":7,"repository":{"full_name":"acme/home-ops","default_branch":"main"}}`
 	const renamed = `{"action":"renamed","changes":{"repository":{"name":{"from":"home-ops"}}},"repository":{"full_name":"acme/home"}}`
