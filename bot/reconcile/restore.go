@@ -9,6 +9,7 @@ import (
 
 	"github.com/belaybot/belay/bot/cluster"
 	"github.com/belaybot/belay/rules/lifecycle"
+	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/policy"
 	"github.com/belaybot/belay/rules/watch"
 )
@@ -56,7 +57,7 @@ func (r *Reconciler) putBack(ctx context.Context, j *job, v *view) error {
 		return fail("belay has no access to a cluster in which it could put the data back")
 	}
 	if !d.Stopped {
-		list := j.scalable(v)
+		list := j.writers(v)
 		if len(list) == 0 {
 			return fail("which workloads to stop is not known: put the data back by hand")
 		}
@@ -100,6 +101,26 @@ func (j *job) scalable(v *view) []watch.Workload {
 	return slices.DeleteFunc(j.subject(v, lifecycle.Watching).Workloads, func(w watch.Workload) bool {
 		return w.Kind != "" && w.Kind != "Deployment" && w.Kind != "StatefulSet"
 	})
+}
+
+// writers are those of the scalable workloads that run what was upgraded, where
+// that is known. The database beside them stays up: the data is put back
+// through it.
+func (j *job) writers(v *view) []watch.Workload {
+	all, images := j.scalable(v), imagesOf(j.u.Lane)
+	var out []watch.Workload
+	for _, w := range all {
+		if slices.ContainsFunc(v.inventory.Pins, func(p pin.Pin) bool {
+			return p.Kind == pin.KindImage && p.Service == j.u.Service && p.Workload == w.Name && (p.Namespace == "" || p.Namespace == w.Namespace) &&
+				slices.Contains(images, p.Image.Familiar())
+		}) {
+			out = append(out, w)
+		}
+	}
+	if len(out) == 0 {
+		return all
+	}
+	return out
 }
 
 // startAgain scales the workloads up that were stopped for the restore.

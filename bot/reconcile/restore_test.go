@@ -54,6 +54,21 @@ func TestRestorePutsImageAndDataBackTogether(t *testing.T) {
 	}
 }
 
+func TestTheDatabaseBesideItStaysUpForTheRestore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, map[string]string{".github/belay.yml": restoring + "revert: { on_migration: restore }\n", "stacks/data/main.tf": named("data", "acme/data:2.0.0") +
+		strings.ReplaceAll(named("postgresql", "postgres:17.2"), "\"kubernetes_deployment\" \"app\"", "\"kubernetes_stateful_set\" \"db\"")})
+	w.up.say("2.0.1", migration)
+	w.observed().becomes("acme/data:2.0.1", watch.Sample{State: watch.Fatal, Cause: watch.CauseCrash, Detail: "CrashLoopBackOff"})
+	w.dispatch("acme/data", "2.0.1")
+	w.waits("data", lifecycle.Open, "approving review")
+	w.repo.Comment(w.pull("data").Number, "ana", "/upgrade approve")
+	w.waits("data", lifecycle.Reverted, "")
+	if slices.Contains(w.backups.did, "down postgresql/postgresql") || !slices.Contains(w.backups.did, "down data/data") {
+		t.Errorf("%q", w.backups.did)
+	}
+}
+
 func TestRestoreWithoutAsking(t *testing.T) {
 	t.Parallel()
 	w := migrated(t, restoring+"revert: { on_migration: restore }\n")
