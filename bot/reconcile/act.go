@@ -355,6 +355,7 @@ func (j *job) status() report.StatusView {
 		BackupDetail: j.rec.Backup.Detail, Gone: j.rec.Gone, Failure: j.rec.Failure.Why, Log: j.rec.Failure.Log, Undo: j.rec.Undo.Pull, Clashes: j.rec.Undo.Clashes, Offer: j.rec.Offer}
 	if j.rec.Failure.Again != "" {
 		s.Failure += "; then: " + j.rec.Failure.Again
+		s.Log = firstOf(j.rec.Failure.Last, s.Log)
 	}
 	if j.rec.Held != nil {
 		s.HeldBy, s.HeldFor = j.rec.Held.Login, j.rec.Held.Reason

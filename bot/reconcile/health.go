@@ -174,7 +174,7 @@ func (r *Reconciler) observeHealth(ctx context.Context, j *job, v *view, o *life
 		if o.State == lifecycle.Watching {
 			j.rec.Failure = failure{Why: verdict.Why, Cause: verdict.Cause, Log: verdict.Log}
 		} else {
-			j.rec.Failure.Again = verdict.Why
+			j.rec.Failure.Again, j.rec.Failure.Last = verdict.Why, verdict.Log
 		}
 	case watch.HealthNotDeployed:
 		o.Dead = true

@@ -151,7 +151,8 @@ type failure struct {
 	Why   string      `json:"why,omitempty"`
 	Again string      `json:"again,omitempty"` // why what was done about it failed, too
 	Cause watch.Cause `json:"cause,omitempty"`
-	Log   string      `json:"log,omitempty"` // the failing pod's last lines and events
+	Log   string      `json:"log,omitempty"`  // the failing pod's last lines and events
+	Last  string      `json:"last,omitempty"` // those of what was done about it
 	At    time.Time   `json:"at,omitzero"`
 }
 
