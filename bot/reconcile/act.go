@@ -42,6 +42,9 @@ func (r *Reconciler) act(ctx context.Context, j *job, a lifecycle.Action) error 
 	case lifecycle.Merge:
 		return r.merge(ctx, j)
 	case lifecycle.Undo:
+		if from == lifecycle.Applying {
+			r.seeWhy(ctx, j, j.view)
+		}
 		if err := r.fail(ctx, j, from, a.Why); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -64,6 +65,19 @@ func (r *Reconciler) observeApply(ctx context.Context, j *job, v *view, o *lifec
 	later, err := r.laterReports(ctx, j, sha, v.sha)
 	o.Apply = lifecycle.Applied(named, reported, later...)
 	return err
+}
+
+// seeWhy looks at what runs after CI could not apply a merge. Terraform waits for
+// a roll-out by itself, so CI's failure is often that of a pod whose log says why.
+func (r *Reconciler) seeWhy(ctx context.Context, j *job, v *view) {
+	samples := r.look(ctx, j.subject(v, lifecycle.Watching))
+	r.unfollow(j)
+	for _, x := range watch.Since(samples, j.rec.Before) {
+		if x.Kind == watch.Rollout && x.State == watch.Fatal {
+			j.rec.Failure = failure{Why: fmt.Sprintf("%s: %s; CI could not apply it", x.Name, x.Detail), Cause: x.Cause, Log: x.Log}
+			return
+		}
+	}
 }
 
 // askCI asks Woodpecker in place of GitHub.

@@ -46,6 +46,22 @@ func TestUnhealthyIsUndone(t *testing.T) {
 	}
 }
 
+func TestWhatCICouldNotApplyIsLookedAt(t *testing.T) {
+	t.Parallel()
+	w := failing(t, nil)
+	seen := w.observed()
+	w.dispatch("acme/web", "1.0.1")
+	w.waits("web", lifecycle.Applying, "")
+	seen.becomes("acme/web:1.0.1", watch.Sample{State: watch.Fatal, Cause: watch.CauseCrash, Detail: "CrashLoopBackOff", Log: "panic: no such table"})
+	w.applied(w.pull("web").MergeSHA, "failure")
+	w.waits("web", lifecycle.Undoing, "")
+	for _, want := range []string{"deployment web/web: CrashLoopBackOff; CI could not apply it", "panic: no such table"} {
+		if body := w.revert("web").Body; !strings.Contains(body, want) {
+			t.Errorf("%q is not in\n%s", want, body)
+		}
+	}
+}
+
 func TestOldVersionUnhealthyTooIsCritical(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
