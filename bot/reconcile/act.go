@@ -84,7 +84,7 @@ func (r *Reconciler) entering(ctx context.Context, j *job, from lifecycle.State,
 	if from == lifecycle.Watching || from == lifecycle.Rewatching {
 		r.unfollow(j)
 	}
-	if from == lifecycle.Applying || from == lifecycle.Undoing {
+	if from == lifecycle.Applying || from == lifecycle.Undoing || from.Merged() && (a.To.Final() || a.To == lifecycle.Critical) {
 		return r.handOver(ctx, j)
 	}
 	return nil

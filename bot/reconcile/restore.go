@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/belaybot/belay/bot/cluster"
 	"github.com/belaybot/belay/rules/lifecycle"
@@ -38,14 +39,25 @@ func (r *Reconciler) observeRestore(ctx context.Context, j *job, v *view, o *lif
 }
 
 // startRestore begins to put the data back. Its key names the revert's head, so
-// that a repeat finds what was begun.
-func (r *Reconciler) startRestore(_ context.Context, j *job) error {
+// that a repeat finds what was begun. Nothing else is merged meanwhile: an apply of the
+// whole repository would start the workload again.
+func (r *Reconciler) startRestore(ctx context.Context, j *job) error {
+	got, err := r.takeTurn(ctx, j)
+	if err != nil {
+		return err
+	}
+	if !got {
+		return &later{at: r.opts.Now().Add(5 * time.Second), why: "another upgrade merges first"}
+	}
 	j.rec.Undo.Data = restore{Key: hash(j.u.ID, "restore", j.undo.Head), Started: r.opts.Now(), State: string(lifecycle.Running)}
 	return nil
 }
 
 // putBack stops the workloads, then runs the restore.
 func (r *Reconciler) putBack(ctx context.Context, j *job, v *view) error {
+	if _, err := r.takeTurn(ctx, j); err != nil { // for as long as it takes
+		return err
+	}
 	d := &j.rec.Undo.Data
 	fail := func(format string, args ...any) error {
 		d.State, d.Detail = string(lifecycle.Bad), fmt.Sprintf(format, args...)

@@ -93,6 +93,24 @@ func TestFailedRestoreLeavesTheWorkloadStopped(t *testing.T) {
 	}
 }
 
+func TestNothingElseIsMergedDuringARestore(t *testing.T) {
+	for state, end := range map[lifecycle.Progress]lifecycle.State{lifecycle.Good: lifecycle.Reverted, lifecycle.Bad: lifecycle.Critical} {
+		t.Run(string(state), func(t *testing.T) {
+			t.Parallel()
+			w := migrated(t, restoring)
+			w.backups.set("dbaas/restore", lifecycle.Running)
+			w.waits("data", lifecycle.Reverting, "data may have been migrated")
+			w.repo.Comment(w.revert("data").Number, "ana", "/upgrade restore")
+			w.waits("data", lifecycle.Restoring, "\"stopped\":true")
+			w.dispatch("acme/web", "1.0.1")
+			w.waits("web", lifecycle.Open, "waits until the merge before it has been applied")
+			w.backups.set("dbaas/restore", state)
+			w.waits("data", end, "")
+			w.waits("web", lifecycle.Verified, "")
+		})
+	}
+}
+
 func TestRestoreGoesOnAfterAKill(t *testing.T) {
 	t.Parallel()
 	w := migrated(t, restoring)
