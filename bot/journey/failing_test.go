@@ -2,10 +2,13 @@ package journey_test
 
 import (
 	"context"
+	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/belaybot/belay/bot/sandbox/kube"
@@ -109,6 +112,64 @@ func dawarich(t *testing.T, w *world) {
 	j.arrives("dawarich", "0.37.1", "1.6.1", "failed after its migrations, not reverted blindly, /upgrade restore: image and data back together")
 }
 
+// Its pods are Ready and it answers 502: the probe that a kubelet makes is not a
+// visitor. Somebody changes the file meanwhile, which the revert keeps.
+func gateway(t *testing.T, w *world) {
+	w.upstream.publish("acme/gateway", "1.1.0", nil)
+	j := w.begin(t, "gateway", "", map[string]string{"stacks/gateway/main.tf": stack(ingress("gateway", "gateway.example.com"),
+		object{Kind: "deployment", Namespace: "gateway", Name: "gateway", Image: "ghcr.io/acme/gateway:1.0.0"})})
+	var failed moment
+	w.site.plays("gateway.example.com", func() int {
+		d, err := w.client.AppsV1().Deployments("gateway").Get(context.Background(), "gateway", metav1.GetOptions{})
+		if err == nil && strings.HasSuffix(d.Spec.Template.Spec.Containers[0].Image, ":1.1.0") {
+			failed.now()
+			return http.StatusBadGateway
+		}
+		return http.StatusOK
+	})
+	j.dispatch("ghcr.io/acme/gateway", "1.1.0")
+	j.reaches("gateway", lifecycle.Watching, "")
+	text, err := j.repo.File("main", "stacks/gateway/main.tf")
+	must(t, err)
+	_, err = j.repo.Push("ana", "main", "say whose it is", map[string]string{"stacks/gateway/main.tf": "# Ana's\n" + text})
+	must(t, err)
+	j.files["stacks/gateway/main.tf"] = "# Ana's\n" + j.files["stacks/gateway/main.tf"]
+	j.reaches("gateway", lifecycle.Reverted, "")
+	j.says(j.revert("gateway").Body, "**Undoes gateway `1.1.0`** and puts `1.0.0` back.", "https://gateway.example.com: 502 Bad Gateway, ")
+	j.labelled(j.revert("gateway"), "belay", "revert")
+	j.watched("gateway", j.pull("gateway").MergeSHA)
+	j.reverted("gateway", &failed)
+	j.main()
+	j.runs("gateway", "gateway", "ghcr.io/acme/gateway:1.0.0")
+	j.alone(2)
+	j.arrives("gateway", "1.0.0", "1.1.0", "Ready, and 502 to visitors: reverted on today's base, 1.0.0 verified")
+}
+
+// CI waits for the roll-out by itself and gives up: the revert says why all the same.
+func failedApply(t *testing.T, w *world) {
+	w.upstream.publish("acme/sync", "1.0.1", nil)
+	var first moment
+	w.plane.Kubelet.Play("ghcr.io/acme/sync:1.0.1", crashes(&first, 1, "Error", "panic: no such table: devices"))
+	j := w.begin(t, "sync", "", map[string]string{"stacks/sync/main.tf": stack("",
+		object{Kind: "deployment", Namespace: "sync", Name: "sync", Image: "ghcr.io/acme/sync:1.0.0"})})
+	j.ci.decide(func(n int) string { return map[bool]string{true: stuck, false: "success"}[n == 1] })
+	j.dispatch("ghcr.io/acme/sync", "1.0.1")
+	j.eventually("it crashes again and again", func() bool {
+		pods, err := w.client.CoreV1().Pods("sync").List(j.Context(), metav1.ListOptions{})
+		return err == nil && slices.ContainsFunc(pods.Items, func(p corev1.Pod) bool {
+			return len(p.Status.ContainerStatuses) == 1 && p.Status.ContainerStatuses[0].State.Waiting != nil && p.Status.ContainerStatuses[0].State.Waiting.Reason == "CrashLoopBackOff"
+		})
+	})
+	close(j.ci.gaveUp)
+	j.reaches("sync", lifecycle.Reverted, "")
+	j.says(j.revert("sync").Body, "CI could not apply it", "panic: no such table: devices")
+	j.reverted("sync", &first)
+	j.main()
+	j.runs("sync", "sync", "ghcr.io/acme/sync:1.0.0")
+	j.alone(2)
+	j.arrives("sync", "1.0.0", "1.0.1", "crashed while CI waited for the roll-out: reverted with the pod's log")
+}
+
 // The old version is not well either: a person is called, and the service left alone.
 func failedRevert(t *testing.T, w *world) {
 	w.upstream.publish("acme/wiki", "4.0.1 4.0.2", nil)
@@ -133,9 +194,9 @@ func failedRevert(t *testing.T, w *world) {
 	j.says(j.revert("wiki").Body, "**Undoes wiki `4.0.1`** and puts `4.0.0` back.", "panic: index of another version")
 	j.watched("wiki", j.pull("wiki").MergeSHA)
 	j.main()
-	j.eventually("a person is called", func() bool {
+	j.eventually("a person is called, and sees what the old version says", func() bool {
 		for _, c := range j.pull("wiki").Comments {
-			if strings.Contains(c.Body, "CRITICAL") {
+			if strings.Contains(c.Body, "CRITICAL") && strings.Contains(c.Body, "the index is newer than I am") {
 				return true
 			}
 		}

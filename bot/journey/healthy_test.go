@@ -98,6 +98,7 @@ func immich(t *testing.T, w *world) {
 		t.Errorf("the merge changed %s", touched)
 	}
 	j.main("stacks/immich/main.tf", "v2.7.4", "v2.7.5")
+	j.joined()
 	j.runs("immich", "server", "ghcr.io/immich-app/immich-server:v2.7.5")
 	j.runs("immich", "machine-learning", "ghcr.io/immich-app/immich-machine-learning:v2.7.5")
 	j.watched("immich", p.MergeSHA)
@@ -157,6 +158,7 @@ func phpipam(t *testing.T, w *world) {
 	j.dispatch("docker.io/phpipam/phpipam-cron", "v1.7.4")
 	j.reaches("phpipam", lifecycle.Verified, "healthy for")
 	j.labelled(j.pull("phpipam"), "risk: safe")
+	j.joined()
 	j.main("stacks/phpipam/main.tf", "v1.7.0", "v1.7.4")
 	for name, image := range map[string]string{"web": "www", "api": "www", "cron": "cron"} {
 		j.runs("phpipam", name, "phpipam/phpipam-"+image+":v1.7.4")

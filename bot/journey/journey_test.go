@@ -61,7 +61,7 @@ func (w *world) begin(t *testing.T, name, more string, files map[string]string) 
 	must(t, err)
 	repo.AutoChecks(map[string]string{"ci": "success"})
 	j := &journey{T: t, world: w, repo: repo, name: "acme/" + name, files: files}
-	j.ci = &pipeline{j: j, commits: make(chan string, 100), done: make(chan struct{}), success: map[string]time.Time{}}
+	j.ci = &pipeline{j: j, commits: make(chan string, 100), done: make(chan struct{}), gaveUp: make(chan struct{}), success: map[string]time.Time{}}
 	must(t, j.ci.apply("main"))
 	w.mu.Lock()
 	w.pipelines[j.name] = j.ci
@@ -104,11 +104,11 @@ func (j *journey) eventually(what string, ok func() bool) {
 
 // upgrade is the newest upgrade of a service.
 func (j *journey) upgrade(service string) store.Upgrade {
-	list, err := j.world.store.Upgrades(context.Background(), store.Filter{Repository: j.name, Service: service, Limit: 1})
+	list, err := j.world.store.Upgrades(context.Background(), store.Filter{Repository: j.name, Service: service, Limit: 10})
 	if err != nil || len(list) == 0 {
 		return store.Upgrade{}
 	}
-	return list[0]
+	return slices.MaxFunc(list, func(a, b store.Upgrade) int { return a.Created.Compare(b.Created) })
 }
 
 // reaches waits until a service's upgrade is in a state, and its record has the text.
@@ -220,6 +220,18 @@ func (j *journey) says(text string, want ...string) {
 			j.Errorf("%q is not in\n%s", s, text)
 		}
 	}
+}
+
+// joined holds that the later of two dispatches, whichever that was, led to the
+// upgrade that was open already.
+func (j *journey) joined() {
+	j.Helper()
+	j.eventually("a dispatch joins the other's upgrade", func() bool {
+		list, err := j.world.store.Dispatches(j.Context(), 1000)
+		return err == nil && slices.ContainsFunc(list, func(d store.Dispatch) bool {
+			return d.Repository == j.name && len(d.Outcomes) == 1 && strings.Contains(d.Outcomes[0].Reason, "joins the upgrade that is open")
+		})
+	})
 }
 
 // alone holds that all pull requests of the repository are these many.

@@ -28,9 +28,14 @@ type pipeline struct {
 
 	mu      sync.Mutex
 	count   int
+	gaveUp  chan struct{}        // closed when a roll-out that is stuck has been waited for
 	verdict func(n int) string   // what becomes of the nth commit after the first, from 1; nil: success
 	success map[string]time.Time // when the status of a commit became success
 }
+
+// stuck is a verdict of Terraform, which waits for the roll-out: the commit is
+// applied, and failure comes when gaveUp is closed.
+const stuck = "stuck"
 
 // decide has f say what becomes of the nth commit: "success"; "failure" and
 // "error" (killed) leave the cluster as it is.
@@ -52,11 +57,15 @@ func (p *pipeline) run() {
 		if verdict != nil {
 			state = verdict(n)
 		}
-		if state == "success" {
+		if state == "success" || state == stuck {
 			if err := p.apply(sha); err != nil {
 				p.j.Errorf("CI cannot apply %s: %v", sha, err)
 				state = "failure"
 			}
+		}
+		if state == stuck {
+			<-p.gaveUp
+			state = "failure"
 		}
 		p.mu.Lock()
 		if state == "success" {

@@ -1,6 +1,7 @@
 package journey_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -111,14 +112,24 @@ func failedBackup(t *testing.T, w *world) {
 		}
 		return false
 	})
-	if p := j.pull("ledger"); p.State != "open" || len(p.Comments) != 1 {
-		t.Errorf("the pull request is %s with %d comments", p.State, len(p.Comments))
+	j.eventually("a comment says what to do", func() bool {
+		c := j.pull("ledger").Comments
+		return len(c) == 1 && strings.Contains(c[0].Body, "connection refused") && strings.Contains(c[0].Body, "`/upgrade retry`")
+	})
+	if p := j.pull("ledger"); p.State != "open" {
+		t.Errorf("the pull request is %s", p.State)
 	}
 	j.main()
 	j.runs("ledger", "ledger", "ghcr.io/acme/ledger:1.0.0")
 	j.jobs("ledger", 1)
+	w.plane.Kubelet.Play("ghcr.io/acme/ledger-backup:1", dumps)
+	j.repo.Comment(j.pull("ledger").Number, "ana", "/upgrade retry")
+	j.reaches("ledger", lifecycle.Verified, "healthy for")
+	j.main("stacks/ledger/main.tf", "ledger:1.0.0", "ledger:1.0.1")
+	j.watched("ledger", j.pull("ledger").MergeSHA)
+	j.jobs("ledger", 2)
 	j.alone(1)
-	j.arrives("ledger", "1.0.0", "1.0.1", "its backup failed: aborted, not merged")
+	j.arrives("ledger", "1.0.0", "1.0.1", "its backup failed: aborted, not merged; mended, /upgrade retry, verified")
 }
 
 // Terraform ignores the image: belay does not merge, and what a person merges is
@@ -145,12 +156,23 @@ func ignoredImage(t *testing.T, w *world) {
 func cutPipeline(t *testing.T, w *world) {
 	w.upstream.publish("acme/feeds", "1.0.1", nil)
 	j := w.begin(t, "feeds", "", map[string]string{"stacks/feeds/main.tf": web("feeds", "1.0.0")})
-	j.ci.decide(func(n int) string { return map[bool]string{true: "error", false: "success"}[n == 1] })
+	release := make(chan struct{})
+	j.ci.decide(func(n int) string {
+		if n == 1 {
+			return "error"
+		}
+		<-release
+		return "success"
+	})
 	j.dispatch("ghcr.io/acme/feeds", "1.0.1")
 	j.reaches("feeds", lifecycle.Applying, "")
 	later, err := j.repo.Push("ana", "main", "say more", map[string]string{"README.md": "# home-ops\n\nAna's and Bo's.\n"})
 	must(t, err)
 	j.files["README.md"] += "\nAna's and Bo's.\n"
+	// belay has looked at what came of the push before CI is done with it.
+	pushed := time.Now()
+	j.eventually("two seconds have passed", func() bool { return time.Since(pushed) > 2*time.Second })
+	close(release)
 	j.reaches("feeds", lifecycle.Verified, "healthy for")
 	if at := j.ci.appliedAt(j.pull("feeds").MergeSHA); !at.IsZero() {
 		t.Error("the merge's own pipeline was not cut")

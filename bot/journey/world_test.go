@@ -185,28 +185,33 @@ func (o *watched) after(repository, service string, at time.Time) (time.Duration
 type site struct {
 	server *httptest.Server
 	mu     sync.Mutex
-	codes  map[string]int // by host; 200 for the others
+	codes  map[string]func() int // by host; 200 for the others
 }
 
 func newSite(t *testing.T) *site {
-	s := &site{codes: map[string]int{}}
+	s := &site{codes: map[string]func() int{}}
 	s.server = httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
-		code := s.codes[r.Host]
+		answer := s.codes[r.Host]
 		s.mu.Unlock()
+		code := http.StatusOK
+		if answer != nil {
+			code = answer()
+		}
 		if code == http.StatusFound {
 			rw.Header().Set("Location", "https://login.example.org/")
 		}
-		if code != 0 {
-			rw.WriteHeader(code)
-		}
+		rw.WriteHeader(code)
 	}))
 	t.Cleanup(s.server.Close)
 	return s
 }
 
 // answers has a host answer with a code from now on.
-func (s *site) answers(host string, code int) {
+func (s *site) answers(host string, code int) { s.plays(host, func() int { return code }) }
+
+// plays has a host answer with what code returns.
+func (s *site) plays(host string, code func() int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.codes[host] = code
