@@ -115,7 +115,8 @@ func (r *Reconciler) commandAfter(ctx context.Context, j *job, by *said, cmd com
 		if err != nil {
 			return "", false, err
 		}
-		return "tried again in a new pull request", true, r.create(ctx, j.u.Repository, j.u.Service, j.u.Lane, j.u.From, j.u.To, targetOf(d, j.rec.Target.Dispatch), record{Security: j.rec.Security})
+		_, _, err = r.create(ctx, j.u.Repository, j.u.Service, j.u.Lane, j.u.From, j.u.To, targetOf(d, j.rec.Target.Dispatch), record{Security: j.rec.Security})
+		return "tried again in a new pull request", true, err
 	default:
 		return "this upgrade is over: it is " + j.u.State, false, nil
 	}

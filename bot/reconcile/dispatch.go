@@ -119,7 +119,11 @@ func (r *Reconciler) join(ctx context.Context, name string, u plan.Upgrade, t ta
 		return o, err
 	}
 	rec := record{Security: u.Risk.Security, Risk: u.Risk.Level}
-	o.Upgrade, err = r.createIn(ctx, name, u.Service, lane(u), u.From, u.To, t, rec)
+	var created bool
+	o.Upgrade, created, err = r.create(ctx, name, u.Service, lane(u), u.From, u.To, t, rec)
+	if err == nil && !created { // another dispatch was faster
+		o.Reason, err = r.bringNewer(ctx, o.Upgrade, u, t)
+	}
 	return o, err
 }
 
@@ -162,24 +166,21 @@ func newer(a, b string) bool {
 	return err != nil || c > 0
 }
 
-func (r *Reconciler) create(ctx context.Context, repository, service, lane, from, to string, t target, rec record) error {
-	_, err := r.createIn(ctx, repository, service, lane, from, to, t, rec)
-	return err
-}
-
-func (r *Reconciler) createIn(ctx context.Context, repository, service, lane, from, to string, t target, rec record) (string, error) {
+// create makes a new upgrade, or finds the one of the service that is not merged
+// yet; created says which.
+func (r *Reconciler) create(ctx context.Context, repository, service, lane, from, to string, t target, rec record) (id string, created bool, err error) {
 	now := r.opts.Now()
 	rec.Target, rec.Entered = t, now
 	data, err := json.Marshal(rec)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
-	u, _, err := r.opts.Store.CreateUpgrade(ctx, store.Upgrade{ID: newID(), Repository: repository, Service: service, Lane: lane, State: string(lifecycle.Queued),
+	u, created, err := r.opts.Store.CreateUpgrade(ctx, store.Upgrade{ID: newID(), Repository: repository, Service: service, Lane: lane, State: string(lifecycle.Queued),
 		From: from, To: to, Created: now, Data: data})
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
-	return u.ID, r.opts.Wake(ctx, u.ID)
+	return u.ID, created, r.opts.Wake(ctx, u.ID)
 }
 
 // newID names an upgrade: short enough to be said, long enough to be unique.
