@@ -94,7 +94,7 @@ func (s *stage) set(ctx context.Context, dir string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(config, []byte(demoConfig(string(text))), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(demoConfig(string(text))), 0o600); err != nil { //nolint:gosec // in the demo's own directory
 		return err
 	}
 	if s.repo, err = s.gh.AddRepositoryDir("acme", "home-ops", filepath.Join(dir, "home-ops")); err != nil {

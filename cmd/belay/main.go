@@ -71,7 +71,8 @@ It finds the lines that pin a version, reads the release notes in between,
 says how risky the upgrade is and why, and opens the pull request. As a GitHub
 App (belay serve) it merges what is SAFE after its checks and its backup.
 belay plan shows what it would do and writes nothing.`,
-		Example: `  belay pins                                              every version pin of this repository
+		Example: `  belay demo                                              see it at work, on this machine alone
+  belay pins                                              every version pin of this repository
   belay plan --image vaultwarden/server --tag 1.35.8      what an upgrade would change
   belay serve                                             run as a GitHub App
   belay config check                                      whether .github/belay.yml is right`,
