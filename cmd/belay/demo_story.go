@@ -89,6 +89,9 @@ func (s *stage) failing(ctx context.Context) error {
 	if err := s.until(ctx, service, "reverting"); err != nil {
 		return err
 	}
+	if failed := s.cluster.FailedAt(service); !failed.IsZero() {
+		s.out.note(fmt.Sprintf("From the crash until the pull request that undoes it was open and told: %.1f s.", time.Since(failed).Seconds()))
+	}
 	s.quote(service, "revert: ", 28)
 	if err := s.until(ctx, service, "reverted"); err != nil {
 		return err

@@ -104,6 +104,18 @@ func (c *Cluster) Apply(service, version string) {
 	}
 }
 
+// FailedAt is when what runs of a service failed; zero: it did not.
+func (c *Cluster) FailedAt(service string) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	runs := c.running[service]
+	fails := c.scripts[service+" "+runs.version].Fails
+	if at := runs.at.Add(fails); fails > 0 && !c.opts.Now().Before(at) {
+		return at
+	}
+	return time.Time{}
+}
+
 func (c *Cluster) tell(service string) {
 	c.mu.Lock()
 	wake := c.wakes[service]

@@ -52,6 +52,9 @@ func TestAScriptIsPlayed(t *testing.T) {
 		if len(got) != 1 || got[0].State != tc.want || got[0].Kind != watch.Rollout || got[0].Name != "deployment web/web" {
 			t.Errorf("%s: %+v, want %s", tc.name, got, tc.want)
 		}
+		if failed := c.FailedAt("web"); failed.IsZero() != (tc.want != watch.Fatal) {
+			t.Errorf("%s: failed at %s", tc.name, failed)
+		}
 		if tc.want == watch.Fatal && (got[0].Cause != watch.CauseOOM || got[0].Log != "the last line") {
 			t.Errorf("%s: %+v", tc.name, got[0])
 		}
