@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/belaybot/belay/bot/report"
@@ -12,6 +13,34 @@ import (
 )
 
 const breaking = "### Breaking changes\n\n- `OLD_SETTING` was removed: set `NEW_SETTING` instead"
+
+func TestTwoVersionsPlannedAtOnceComeToTheNewer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.stop()
+	var both sync.WaitGroup
+	both.Add(2)
+	first := make(chan struct{}, 2) // the first two plans meet; those after them do not wait
+	first <- struct{}{}
+	first <- struct{}{}
+	w.up.meet = func() {
+		select {
+		case <-first:
+			both.Done()
+			both.Wait()
+		default:
+		}
+	}
+	w.start()
+	w.repo.RequireChecks("slow") // nothing is merged before both are planned
+	w.dispatch("acme/web", "1.0.1")
+	w.dispatch("acme/web", "1.0.2")
+	w.waits("web", lifecycle.Open, "\"tag\":\"1.0.2\"")
+	if n := w.pulls("web"); n != 1 {
+		t.Errorf("%d pull requests", n)
+	}
+	w.eventually("the pull request is of the newer one", func() bool { return w.pull("web").Title == "upgrade: web 1.0.0 → 1.0.2" })
+}
 
 func TestSafeUpgradeIsMergedByItself(t *testing.T) {
 	t.Parallel()

@@ -62,6 +62,7 @@ type life struct {
 type outside struct {
 	mu    sync.Mutex
 	notes map[string]string
+	meet  func() // called before notes are given; nil: nothing
 }
 
 func (o *outside) say(tag, text string) {
@@ -79,6 +80,9 @@ func (o *outside) ChartRepository(context.Context, pin.Chart) (string, string, e
 }
 
 func (o *outside) Notes(_ context.Context, _ string, _, to version.Tag) (upstream.Notes, error) {
+	if o.meet != nil {
+		o.meet()
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	text, ok := o.notes[to.String()]
