@@ -299,11 +299,15 @@ func (j *journey) watched(service, sha string) {
 func (j *journey) reverted(service string, crash *moment) {
 	j.Helper()
 	p := j.revert(service)
-	j.world.mu.Lock()
-	at := j.world.opened[j.name][p.Branch]
-	j.world.mu.Unlock()
+	var at time.Time
+	j.eventually("GitHub tells of the revert", func() bool {
+		j.world.mu.Lock()
+		defer j.world.mu.Unlock()
+		at = j.world.opened[j.name][p.Branch]
+		return !at.IsZero()
+	})
 	took := at.Sub(crash.get())
-	if at.IsZero() || crash.get().IsZero() || took > crashToRevert {
+	if crash.get().IsZero() || took > crashToRevert {
 		j.Errorf("the revert of %s was open %s after the first crash, want %s at most", service, took, crashToRevert)
 	}
 	j.row.revert = took
