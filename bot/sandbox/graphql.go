@@ -8,6 +8,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/parser"
 	"github.com/vektah/gqlparser/v2/validator"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 	_ "github.com/vektah/gqlparser/v2/validator/rules" // those of the GraphQL specification
 )
 
@@ -47,7 +48,7 @@ func (g *GitHub) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 	}
 	doc, err := parser.ParseQuery(&ast.Source{Input: in.Query})
 	if err == nil {
-		if list := validator.Validate(g.contract.graphql, doc); len(list) > 0 { //nolint:staticcheck // the rules are those of the specification
+		if list := validator.ValidateWithRules(g.contract.graphql, doc, rules.NewDefaultRules()); len(list) > 0 {
 			err = list
 		}
 	}
