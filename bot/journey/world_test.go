@@ -68,7 +68,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) serve(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
-	var out io.Writer = io.Discard
+	out := io.Discard
 	if os.Getenv("BELAY_TEST_LOG") != "" {
 		out = os.Stderr
 	}

@@ -74,8 +74,8 @@ var gated = []State{Open, BackingUp}
 //	open       a gate is shut       wait
 //	open       backup needed        backing up
 //	backing up failed or too late   aborted
-//	open       all gates open       merge: applying
-//	applying   CI says good         watching
+//	open       all gates open       merge
+//	applying   CI says good         watch
 //	watching   healthy              verified
 //	           not healthy          open the revert: reverting (table_revert.go)
 //
