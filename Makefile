@@ -39,7 +39,7 @@ check: ## formatting, vet, linters, import direction, generated files
 	$(GO) test -count=1 -run 'Golden|Schema|Current' $(CURRENT) >/dev/null
 
 bench: ## figures of docs/performance.md
-	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES) | grep -E '^(Benchmark|pkg:|PASS|FAIL|---)'
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m $(PACKAGES) | grep -E '^(Benchmark|pkg:|PASS|FAIL|---)'
 	$(GO) run ./hack/intake-bench
 
 fuzz: ## every fuzz target for FUZZTIME
