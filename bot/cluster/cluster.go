@@ -75,7 +75,7 @@ func LoadConfig(path string) (*rest.Config, error) {
 	rules.ExplicitPath = path
 	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
 	if err != nil {
-		return nil, fmt.Errorf("kubeconfig: %w", err)
+		return nil, fmt.Errorf("no cluster to be found: %w", err)
 	}
 	return config, nil
 }

@@ -80,11 +80,10 @@ belay plan shows what it would do and writes nothing.`,
 		SilenceErrors: true,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				hint := ""
 				if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-					hint = fmt.Sprintf(": did you mean %q?", near[0])
+					return usage{fmt.Errorf("unknown command %q: did you mean %q? See belay --help", args[0], near[0])}
 				}
-				return usage{fmt.Errorf("unknown command %q%s See belay --help", args[0], hint)}
+				return usage{fmt.Errorf("unknown command %q: belay --help lists them", args[0])}
 			}
 			return nil
 		},

@@ -41,7 +41,7 @@ func (f *observeFlags) open(log *slog.Logger) (observing, error) {
 	if f.kubeconfig != "" || os.Getenv("KUBECONFIG") != "" || os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
 		config, err := cluster.LoadConfig(f.kubeconfig)
 		if err != nil {
-			return o, fmt.Errorf("--kubeconfig: %w", err)
+			return o, usage{fmt.Errorf("--kubeconfig: %w", err)}
 		}
 		c, err := cluster.New(cluster.Options{Config: config, Log: log})
 		if err != nil {
