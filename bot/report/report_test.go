@@ -60,7 +60,7 @@ func withDatabase(u plan.Upgrade) plan.Upgrade {
 
 func caution(u plan.Upgrade, reasons ...string) plan.Upgrade {
 	u.Risk.Level, u.Risk.Reasons, u.Automerge = risk.Caution, reasons, false
-	u.Verify.Window, u.Blockers = "10m0s", []string{"risk is caution; merged by itself: safe (risk.automerge)"}
+	u.Verify.Window, u.Blockers = "10m0s", []string{"its risk is caution, and without a person only safe is merged (risk.automerge)"}
 	return u
 }
 
@@ -93,7 +93,7 @@ func cases() map[string]plan.Upgrade {
 
 	unknown := upgrade("coturn", "coturn/coturn", "4.6.3-r1", "4.10.0-r1")
 	unknown.Risk = risk.Assessment{Level: risk.Unknown, Bump: version.BumpMinor, Reasons: []string{"no release notes found between 4.6.3-r1 and 4.10.0-r1"}}
-	unknown.Automerge, unknown.Blockers = false, []string{"risk is unknown; merged by itself: safe (risk.automerge)"}
+	unknown.Automerge, unknown.Blockers = false, []string{"its risk is unknown, and without a person only safe is merged (risk.automerge)"}
 
 	security := withSource(upgrade("web", "acme/web", "2.16.4", "2.20.14"), "acme/web", release("v2.20.14", "Fixes CVE-2026-0001 and GHSA-aaaa-bbbb-cccc.\n"))
 	security.Risk.Security = []string{"CVE-2026-0001", "GHSA-AAAA-BBBB-CCCC"}

@@ -186,7 +186,7 @@ func warnings(f Facts, u Upgrade) []string {
 func blockers(f Facts, u Upgrade) []string {
 	var out []string
 	if !risk.MayAutomerge(u.Risk.Level, f.Policy.Risk.Automerge) {
-		out = append(out, fmt.Sprintf("risk is %s; merged by itself: %s (risk.automerge)", u.Risk.Level, cmp.Or(strings.Join(f.Policy.Risk.Automerge, ", "), "nothing")))
+		out = append(out, fmt.Sprintf("its risk is %s, and without a person only %s is merged (risk.automerge)", u.Risk.Level, cmp.Or(strings.Join(f.Policy.Risk.Automerge, " or "), "nothing")))
 	}
 	if u.IgnoredByTerraform {
 		out = append(out, "Terraform ignores changes of the image")
