@@ -39,8 +39,8 @@ func TestLimitsAreObeyed(t *testing.T) {
 	}{
 		{"the primary limit of REST", func(w *world) { w.gh.SetLimit("acme", "core", 0, w.now.get().Add(17*time.Minute)) }, rest, 17*time.Minute + time.Second, graphql},
 		{"the primary limit of GraphQL", func(w *world) { w.gh.SetLimit("acme", "graphql", 0, w.now.get().Add(17*time.Minute)) }, graphql, 17*time.Minute + time.Second, rest},
-		{"a secondary limit with Retry-After", func(w *world) { w.gh.SlowDown("acme", 90*time.Second, true) }, rest, 91 * time.Second, nil},
-		{"a secondary limit of GraphQL with Retry-After", func(w *world) { w.gh.SlowDown("acme", 90*time.Second, true) }, graphql, 91 * time.Second, nil},
+		{"a secondary limit with Retry-After", func(w *world) { w.gh.SlowDown("acme", 90*time.Second, true) }, rest, 90 * time.Second, nil},
+		{"a secondary limit of GraphQL with Retry-After", func(w *world) { w.gh.SlowDown("acme", 90*time.Second, true) }, graphql, 90 * time.Second, nil},
 		{"a secondary limit without a header", func(w *world) { w.gh.SlowDown("acme", 50*time.Second, false) }, rest, time.Minute, nil},
 		{"the App's own limit", func(w *world) { w.gh.SetLimit("", "core", 0, w.now.get().Add(5*time.Minute)) }, asApp, 5*time.Minute + time.Second, rest},
 		{"Retry-After with a date", func(w *world) {
