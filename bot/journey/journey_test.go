@@ -23,12 +23,12 @@ import (
 )
 
 // patience is how long a journey waits for what takes a second or two on an idle machine.
-const patience = 90 * time.Second
+const patience = 90*time.Second + (allowance-1)*20*time.Second
 
 // What must be reached: SPEC section 11 has events first, polling second.
 const (
-	crashToRevert = 10 * time.Second
-	applyToLook   = 2 * time.Second
+	crashToRevert = allowance * 10 * time.Second
+	applyToLook   = allowance * 2 * time.Second
 )
 
 // config is the beginning of every repository's belay.yml: a day's windows in seconds.
