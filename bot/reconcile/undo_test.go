@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/belaybot/belay/bot/store"
 	"github.com/belaybot/belay/rules/lifecycle"
 )
 
@@ -150,7 +151,10 @@ func TestFailedRevertIsCriticalAndLocksTheService(t *testing.T) {
 		return len(c) == 1 && strings.Contains(c[0].Body, "CRITICAL")
 	})
 	w.dispatch("acme/web", "1.0.2")
-	w.waits("web", lifecycle.Queued, "resume")
+	w.eventually("the next upgrade of web waits for /upgrade resume", func() bool {
+		queued, err := w.life.store.Upgrades(context.Background(), store.Filter{Service: "web", State: string(lifecycle.Queued)})
+		return err == nil && len(queued) == 1 && strings.Contains(string(queued[0].Data), "resume")
+	})
 	w.dispatch("acme/blog", "3.0.1") // other services go on
 	w.waits("blog", lifecycle.Applying, "")
 	w.applied(w.pull("blog").MergeSHA, "success")
