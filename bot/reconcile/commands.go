@@ -100,7 +100,7 @@ func (r *Reconciler) command(ctx context.Context, j *job, by *said, cmd command.
 	if cmd.Problem != "" {
 		return cmd.Problem, false, nil
 	}
-	if by.At.Before(j.rec.Recovered) && !slices.Contains(lasting, cmd.Verb) {
+	if j.rec.Recovering && !slices.Contains(lasting, cmd.Verb) {
 		return "belay's record was lost since then: say it again, for things as they are now", false, nil
 	}
 	if j.u.Final {

@@ -42,6 +42,7 @@ func (r *Reconciler) observe(ctx context.Context, j *job) (lifecycle.Observed, e
 	if err := r.obey(ctx, j, j.undo, &j.rec.Undo.Seen); err != nil {
 		return o, err
 	}
+	j.rec.Recovering = false
 	if err := r.observeBase(ctx, j, v); err != nil {
 		return o, err
 	}

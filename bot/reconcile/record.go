@@ -45,13 +45,13 @@ type record struct {
 	// What people said.
 	Held     *said `json:"held,omitempty"`
 	Approved *said `json:"approved,omitempty"`
-	// Recovered is when the record was rebuilt from the marker: commands from
-	// before are read again, but nobody knows which head they approved.
-	Recovered time.Time `json:"recovered,omitzero"`
-	Retry     bool      `json:"retry,omitempty"`
-	Redo      bool      `json:"redo,omitempty"`
-	Seen      int64     `json:"seen,omitempty"` // the last comment that was read
-	Answers   []answer  `json:"answers,omitempty"`
+	// Recovering is true until the comments were read once after the record was
+	// rebuilt from the marker: nobody knows which head they approved.
+	Recovering bool     `json:"recovering,omitempty"`
+	Retry      bool     `json:"retry,omitempty"`
+	Redo       bool     `json:"redo,omitempty"`
+	Seen       int64    `json:"seen,omitempty"` // the last comment that was read
+	Answers    []answer `json:"answers,omitempty"`
 
 	// What happened after.
 	Ready   time.Time  `json:"ready,omitzero"` // since when only its turn and the backup keep it from being merged

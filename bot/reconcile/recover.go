@@ -84,7 +84,7 @@ func (r *Reconciler) recovered(ctx context.Context, repo *github.Repository, rep
 			Failure: failure{Why: "the upgrade failed; why was lost with belay's state", At: now},
 			Undo:    undo{Pull: p.Number, Fix: m.Fix, Branch: p.Branch, Head: p.Head, Pushed: now.Add(-time.Hour), Redo: !m.Fix}}
 	}
-	rec.Recovered = now
+	rec.Recovering = true
 	data, err := json.Marshal(rec)
 	u.Data = data
 	return u, err
