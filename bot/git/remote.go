@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/go-git/go-git/v5/plumbing/transport"
@@ -45,6 +46,21 @@ func (r Remote) check() error {
 // User is the name that GitHub wants beside an installation token.
 const user = "x-access-token"
 
+// patient is how long a remote may think before it begins to answer. One that
+// never does would hold up every fetch of its mirror: they are one at a time.
+const patient = 2 * time.Minute
+
+// wire is what requests of all mirrors go through, so that connections are shared.
+var wire = func() http.RoundTripper {
+	t, ok := http.DefaultTransport.(*http.Transport)
+	if !ok { // somebody put another in its place
+		return http.DefaultTransport
+	}
+	t = t.Clone()
+	t.ResponseHeaderTimeout = patient
+	return t
+}()
+
 // link is the remote for one fetch or push, with the token of that time.
 type link struct {
 	remote   string
@@ -60,7 +76,7 @@ func (r Remote) dial(ctx context.Context) (*link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", r.URL, err)
 	}
-	l := &link{remote: r.URL, endpoint: endpoint, client: githttp.NewClient(&http.Client{Transport: http.DefaultTransport})}
+	l := &link{remote: r.URL, endpoint: endpoint, client: githttp.NewClient(&http.Client{Transport: wire})}
 	if r.Token == nil {
 		return l, nil
 	}
