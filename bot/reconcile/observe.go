@@ -43,6 +43,9 @@ func (r *Reconciler) observe(ctx context.Context, j *job) (lifecycle.Observed, e
 		return o, err
 	}
 	j.rec.Recovering = false
+	if err := r.obeyAsked(ctx, j); err != nil {
+		return o, err
+	}
 	if err := r.observeBase(ctx, j, v); err != nil {
 		return o, err
 	}

@@ -52,6 +52,8 @@ type record struct {
 	Redo       bool     `json:"redo,omitempty"`
 	Seen       int64    `json:"seen,omitempty"` // the last comment that was read
 	Answers    []answer `json:"answers,omitempty"`
+	Asked      []Asked  `json:"asked,omitempty"`      // elsewhere than in comments, and not heeded yet
+	LastAsked  *answer  `json:"last_asked,omitempty"` // what became of the last of these
 
 	// What happened after.
 	Ready   time.Time  `json:"ready,omitzero"` // since when only its turn and the backup keep it from being merged
