@@ -26,7 +26,10 @@ var scenes = []scene{
 	{"The pull request that belay would open for the CAUTION one", "shlinkio/shlink", "5.0.2", "shlink.md", "markdown"},
 }
 
-type demoFlags struct{ plan, keep, verbose bool }
+type demoFlags struct {
+	plan, keep, verbose, offline bool
+	repo, listen                 string
+}
 
 func newDemo() *cobra.Command {
 	var f demoFlags
@@ -42,17 +45,26 @@ asked, and nothing is left behind.
 It first shows what belay plan says, then tells of one upgrade that is merged
 by itself, one that waits for a person, one that fails and is undone, and one
 whose backup fails. It ends by itself; its exit status is 1 when an upgrade
-did not end as it should have.`,
+did not end as it should have.
+
+With --repo it takes a copy of your own repository instead, and waits for
+dispatches: each is answered with the pull request that belay would open.
+Release notes are then looked up on GitHub, as belay plan does.`,
 		Example: `  belay demo
   belay demo --plan     only what belay plan says; nothing is started
-  belay demo --keep     leave it running, to look around`,
+  belay demo --keep     leave it running, to look around
+  belay demo --repo ~/home-ops`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
 	c.Flags().BoolVar(&f.plan, "plan", false, "show plans only, and the whole text of a pull request")
 	c.Flags().BoolVar(&f.keep, "keep", false, "leave everything running at the end, until Ctrl-C")
 	c.Flags().BoolVar(&f.verbose, "verbose", false, "print belay's own log on standard error")
-	c.MarkFlagsMutuallyExclusive("plan", "keep")
+	c.Flags().StringVar(&f.repo, "repo", "", "play on a copy of the repository in this `directory`")
+	c.Flags().BoolVar(&f.offline, "offline", false, "with --repo: ask nobody for release notes, use cached answers only")
+	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:0", "`address` at which belay serve listens")
+	_ = c.MarkFlagDirname("repo")
+	c.MarkFlagsMutuallyExclusive("plan", "keep", "repo")
 	return c
 }
 
@@ -66,6 +78,14 @@ func (f *demoFlags) run(c *cobra.Command) (err error) {
 			err = fmt.Errorf("the demo's files are left in %s: %w", dir, gone)
 		}
 	}()
+	out := newTimeline(c.OutOrStdout())
+	log := io.Discard
+	if f.verbose {
+		log = c.ErrOrStderr()
+	}
+	if f.repo != "" {
+		return f.ownRepository(c, dir, out, log)
+	}
 	if err := os.CopyFS(dir, testdata.Files); err != nil {
 		return err
 	}
@@ -76,12 +96,7 @@ func (f *demoFlags) run(c *cobra.Command) (err error) {
 	if err := showPlans(c, dir, show); err != nil || f.plan {
 		return err
 	}
-	out := newTimeline(c.OutOrStdout())
-	log := io.Discard
-	if f.verbose {
-		log = c.ErrOrStderr()
-	}
-	s, err := setStage(c.Context(), dir, out, log)
+	s, err := setStage(c.Context(), dir, f.listen, out, log)
 	if err != nil {
 		return err
 	}

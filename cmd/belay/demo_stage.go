@@ -66,21 +66,27 @@ sources:
 `
 }
 
-// setStage starts everything. dir has the sample repository and its notes.
-func setStage(ctx context.Context, dir string, out *timeline, log io.Writer) (*stage, error) {
+// needGit says what to do where git is missing.
+func needGit() error {
 	if _, err := exec.LookPath("git"); err != nil {
-		return nil, fmt.Errorf("the stand-in for GitHub needs git, 2.38 or newer: %w: install it, or say --plan", err)
+		return fmt.Errorf("the stand-in for GitHub needs git, 2.38 or newer: %w: install it, or say --plan", err)
 	}
-	s := &stage{out: out, cluster: simcluster.New(simcluster.Options{Backup: backupTime}), events: make(chan notify.Event, 256),
-		told: map[string][]notify.Event{}, ended: make(chan struct{})}
-	err := s.set(ctx, dir, slog.New(slog.NewTextHandler(log, nil)))
+	return nil
+}
+
+// setStage starts everything. dir has the sample repository and its notes.
+func setStage(ctx context.Context, dir, listen string, out *timeline, log io.Writer) (*stage, error) {
+	s, err := newStage(out)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.set(ctx, dir, listen, slog.New(slog.NewTextHandler(log, nil))); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
 
-func (s *stage) set(ctx context.Context, dir string, log *slog.Logger) error {
+func (s *stage) set(ctx context.Context, dir, listen string, log *slog.Logger) error {
 	var err error
 	report := func(err error) { log.Error("the stand-in for GitHub", "why", err) }
 	if s.gh, err = sandbox.NewGitHub(sandbox.Options{Dir: filepath.Join(dir, "github"), Report: report}); err != nil {
@@ -106,7 +112,7 @@ func (s *stage) set(ctx context.Context, dir string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	p := parts{state: filepath.Join(dir, "state"), listen: "127.0.0.1:0", workers: 4, log: log,
+	p := parts{state: filepath.Join(dir, "state"), listen: listen, workers: 4, log: log,
 		github:    github.Options{AppID: s.gh.AppID(), URL: s.gh.URL(), Log: log, Key: func() ([]byte, error) { return s.gh.PrivateKey(), nil }},
 		upstream:  s.upstream(filepath.Join(dir, "upstream")),
 		observe:   observing{backups: s.cluster, observers: []reconcile.Observer{s.cluster}},
