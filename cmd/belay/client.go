@@ -85,11 +85,15 @@ func refused(code int, data []byte) error {
 func newDispatch() *cobra.Command {
 	var r remote
 	var image, tag, payload string
+	var wait time.Duration
 	c := &cobra.Command{
 		Use:   "dispatch",
 		Short: "Tell a running belay that an image has a new tag",
-		Long:  "Dispatch sends what DIUN would send. It prints the dispatch's id; belay status shows what came of it.",
+		Long: `Dispatch sends what DIUN would send. It prints the dispatch's id; belay status
+shows what came of it. With --wait it prints that itself: the pull requests that
+were opened, or why there is nothing to do.`,
 		Example: `  belay dispatch --image vaultwarden/server --tag 1.35.8
+  belay dispatch --image vaultwarden/server --tag 1.35.8 --wait 1m
   belay dispatch --payload diun.json`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -112,6 +116,15 @@ func newDispatch() *cobra.Command {
 				}
 				body, _ = json.Marshal(map[string]string{"image": image, "tag": tag})
 			}
+			ctx := c.Context()
+			if wait > 0 {
+				waiting, cancel := context.WithTimeout(ctx, wait)
+				defer cancel()
+				if err := r.reach(waiting); err != nil {
+					return err
+				}
+				ctx = waiting
+			}
 			code, data, err := r.do(c.Context(), http.MethodPost, "/diun", body)
 			if err != nil {
 				return err
@@ -131,12 +144,16 @@ func newDispatch() *cobra.Command {
 				known = " (known already)"
 			}
 			fmt.Fprintf(c.OutOrStdout(), "%s%s\n", answer.ID, known)
+			if wait > 0 {
+				return r.follow(ctx, c.OutOrStdout(), answer.ID)
+			}
 			return nil
 		},
 	}
 	r.flags(c)
 	c.Flags().StringVar(&image, "image", "", "`name` of the image that has a new tag")
 	c.Flags().StringVar(&tag, "tag", "", "the new `tag`")
+	c.Flags().DurationVar(&wait, "wait", 0, "how long to wait for the server, and for what comes of the dispatch")
 	c.Flags().StringVar(&payload, "payload", "", "send this JSON `file`, \"-\" for standard input")
 	return c
 }
@@ -192,14 +209,7 @@ func printStatus(out io.Writer, s server.Status) error {
 			if o.Reason == "" {
 				continue
 			}
-			place := o.Repository
-			if o.Service != "" {
-				place += " " + o.Service
-			}
-			if o.Path != "" {
-				place += fmt.Sprintf(" (%s:%d)", o.Path, o.Line)
-			}
-			fmt.Fprintf(out, "%s:%s: %s: %s\n", d.Image, d.Tag, place, o.Reason)
+			fmt.Fprintf(out, "%s:%s: %s\n", d.Image, d.Tag, outcomeLine(o))
 		}
 	}
 	return nil
