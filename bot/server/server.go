@@ -26,6 +26,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/belaybot/belay/bot/credentials"
 	"github.com/belaybot/belay/bot/intake"
 	"github.com/belaybot/belay/bot/store"
 	"github.com/belaybot/belay/rules/plan"
@@ -47,6 +48,7 @@ type Options struct {
 	Event         string        // event_type of repository_dispatch that carries a dispatch; "" is diun
 	Forget        func(repository string)
 	Ready         func(context.Context) error
+	Credentials   *credentials.Registry // nil: none are kept an eye on
 	Now           func() time.Time
 	Log           *slog.Logger
 }
@@ -78,6 +80,9 @@ func New(opts Options) *Server {
 		hooks:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belay_webhooks_total", Help: "GitHub webhooks received, by event."}, []string{"event"}),
 	}
 	s.metrics.MustRegister(s.intake, s.hooks, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), states{s})
+	if opts.Credentials != nil {
+		s.metrics.MustRegister(opts.Credentials)
+	}
 	return s
 }
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/belaybot/belay/bot/credentials"
 	"github.com/belaybot/belay/bot/engine"
 	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/bot/notify"
@@ -29,7 +30,8 @@ type parts struct {
 	observe         observing
 	diunToken       func() string
 	webhookSecret   func() string
-	notify          notify.Options // State, Now and Log are filled in
+	credentials     *credentials.Registry // nil: none are kept an eye on
+	notify          notify.Options        // State, Now and Log are filled in
 	workers         int
 	log             *slog.Logger
 }
@@ -45,6 +47,7 @@ type process struct {
 	http     *http.Server
 	log      *slog.Logger
 	close    func() // of what observes; nil: nothing
+	looked   func() // ends looking at the credentials, and waits for it; nil: nobody looks
 }
 
 // start opens the state, listens and takes up work.
@@ -63,7 +66,24 @@ func (p parts) start(ctx context.Context) (*process, error) {
 			out.log.Error("the server ended", "why", err)
 		}
 	}()
+	if p.credentials != nil {
+		out.look(ctx, p.credentials)
+	}
 	return out, nil
+}
+
+// look has an eye kept on the credentials until the process ends.
+func (out *process) look(ctx context.Context, r *credentials.Registry) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		looking(ctx, r)
+	}()
+	out.looked = func() {
+		cancel()
+		<-done
+	}
 }
 
 func (out *process) wire(ctx context.Context, p parts) error {
@@ -92,7 +112,7 @@ func (out *process) wire(ctx context.Context, p parts) error {
 	if out.engine, err = engine.New(ctx, work); err != nil {
 		return err
 	}
-	out.server = server.New(server.Options{Store: out.store, Queue: out.engine, DiunToken: p.diunToken, WebhookSecret: p.webhookSecret, Forget: out.app.Forget, Log: p.log})
+	out.server = server.New(server.Options{Store: out.store, Queue: out.engine, DiunToken: p.diunToken, WebhookSecret: p.webhookSecret, Forget: out.app.Forget, Credentials: p.credentials, Log: p.log})
 	if out.listener, err = net.Listen("tcp", p.listen); err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
@@ -130,6 +150,9 @@ func (out *process) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	err := errors.Join(out.http.Shutdown(ctx), out.engine.Stop(ctx))
+	if out.looked != nil {
+		out.looked()
+	}
 	if out.close != nil {
 		out.close()
 	}

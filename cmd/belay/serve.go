@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/belaybot/belay/bot/credentials"
 	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/bot/planner"
 	"github.com/belaybot/belay/bot/upstream"
@@ -71,19 +72,22 @@ func (f *appFlags) parts(out *os.File) (parts, error) {
 		return []byte(s), err
 	}}
 	p.diunToken, p.webhookSecret = rotating("DIUN_TOKEN"), rotating("WEBHOOK_SECRET")
-	p.upstream = f.upstream(p.log)
+	p.credentials = credentials.New(nil, p.log)
+	keepGitHubToken(p.credentials, f.upstreamAPI)
+	p.upstream = f.upstream(p.log, p.credentials)
 	return p, nil
 }
 
 // upstream makes clients for release notes, one for each configuration. They
 // ask as the App where that is the same GitHub: anonymous requests are few.
-func (f *appFlags) upstream(log *slog.Logger) func(*github.App) func(policy.Policy) (planner.Upstream, error) {
+func (f *appFlags) upstream(log *slog.Logger, eye *credentials.Registry) func(*github.App) func(policy.Policy) (planner.Upstream, error) {
 	cache := f.cache
 	if cache == "" {
 		cache = filepath.Join(f.state, "upstream")
 	}
 	return func(app *github.App) func(policy.Policy) (planner.Upstream, error) {
 		base := http.RoundTripper(&asApp{app: app, host: hostOf(f.upstreamAPI), same: f.url == "https://github.com" && f.upstreamAPI == "https://api.github.com"})
+		base = eye.Watch("github_token", base)
 		return func(p policy.Policy) (planner.Upstream, error) {
 			return upstream.New(upstream.Options{CacheDir: cache, GitHubAPI: f.upstreamAPI, GitHubToken: os.Getenv("GITHUB_TOKEN"), Wait: time.Minute, HTTP: base,
 				Sources: p.Sources, Charts: p.Charts, Builtin: policy.BuiltinSources(), BuiltinCharts: policy.BuiltinCharts(),
@@ -187,6 +191,7 @@ which is read again when it is needed:
 			if p.observe, err = see.open(p.log); err != nil {
 				return err
 			}
+			see.keepSecrets(p.credentials)
 			if p.notify, err = tell.options(); err != nil {
 				return usage{err}
 			}
