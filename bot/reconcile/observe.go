@@ -54,6 +54,9 @@ func (r *Reconciler) observe(ctx context.Context, j *job) (lifecycle.Observed, e
 	if err := observeSchedule(v.policy, &o); err != nil {
 		return o, err
 	}
+	if err := r.observeFreeze(ctx, j, &o); err != nil {
+		return o, err
+	}
 	if err := r.observeOthers(ctx, j, &o); err != nil {
 		return o, err
 	}

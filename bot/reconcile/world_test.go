@@ -277,7 +277,7 @@ func begin(ctx context.Context, with living) (*life, error) {
 	if l.engine, err = engine.New(ctx, engine.Options{Store: st, Log: log, Poll: 200 * time.Millisecond, Backoff: func(int) time.Duration { return 20 * time.Millisecond }, Reconcile: l.rec.Reconcile, Dispatch: l.rec.Dispatch}); err != nil {
 		return nil, err
 	}
-	l.server = server.New(server.Options{Store: st, Queue: l.engine, DiunToken: func() string { return "token" }, WebhookSecret: func() string { return with.secret }, Forget: l.app.Forget, Log: log})
+	l.server = server.New(server.Options{Store: st, Queue: l.engine, DiunToken: func() string { return "token" }, WebhookSecret: func() string { return with.secret }, Freezer: l.rec, Forget: l.app.Forget, Log: log})
 	l.http = httptest.NewServer(l.server.Handler())
 	return l, l.engine.Start(ctx)
 }

@@ -38,6 +38,13 @@ type Queue interface {
 	DispatchTx(ctx context.Context, tx *sql.Tx, id string) error
 }
 
+// Freezer stops and goes on with all opening and merging in a repository, in
+// every one for "". *reconcile.Reconciler is one.
+type Freezer interface {
+	Freeze(ctx context.Context, repository, who, reason string) error
+	Thaw(ctx context.Context, repository, who string) (was bool, err error)
+}
+
 // Options are what a Server works with. Secrets are functions, so that they may
 // be changed without a restart.
 type Options struct {
@@ -46,6 +53,7 @@ type Options struct {
 	DiunToken     func() string // "" refuses every dispatch by HTTP
 	WebhookSecret func() string // "" refuses every webhook
 	Event         string        // event_type of repository_dispatch that carries a dispatch; "" is diun
+	Freezer       Freezer       // nil: nothing can be frozen here
 	Forget        func(repository string)
 	Ready         func(context.Context) error
 	Credentials   *credentials.Registry // nil: none are kept an eye on
@@ -92,6 +100,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("/diun", s.diun)
 	mux.HandleFunc("POST /github/webhook", s.webhook)
 	mux.HandleFunc("GET /api/status", s.status)
+	mux.HandleFunc("POST /api/freeze", s.freeze)
+	mux.HandleFunc("POST /api/thaw", s.thaw)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))

@@ -16,6 +16,15 @@ import (
 type Status struct {
 	Upgrades   []Upgrade  `json:"upgrades"`
 	Dispatches []Dispatch `json:"dispatches"`
+	Freezes    []Freeze   `json:"freezes,omitempty"`
+}
+
+// Freeze is a repository in which nothing is opened or merged.
+type Freeze struct {
+	Repository string    `json:"repository"` // "" is every one
+	Who        string    `json:"who"`
+	Reason     string    `json:"reason,omitempty"`
+	At         time.Time `json:"at"`
 }
 
 // Upgrade is one upgrade in Status.
@@ -97,7 +106,11 @@ func Read(ctx context.Context, st *store.Store, limit int) (Status, error) {
 		}
 		out.Dispatches = append(out.Dispatches, e)
 	}
-	return out, nil
+	freezes, err := st.Freezes(ctx)
+	for _, f := range freezes {
+		out.Freezes = append(out.Freezes, Freeze{Repository: f.Repository, Who: f.Who, Reason: f.Reason, At: f.At})
+	}
+	return out, err
 }
 
 // states is the metric of open upgrades by state, read when it is asked for.

@@ -269,7 +269,11 @@ func (s *Store) Rename(ctx context.Context, from, to string) error {
 				return err
 			}
 		}
-		for _, table := range []string{"upgrades", "outcomes", "dispatches", "blocks"} {
+		// A freeze stays on the repository whatever its name, and one is enough.
+		if _, err := tx.ExecContext(ctx, s.sql("DELETE FROM freezes WHERE ended = 0 AND LOWER(repository) = LOWER(?) AND EXISTS (SELECT 1 FROM freezes f WHERE f.ended = 0 AND LOWER(f.repository) = LOWER(?))"), to, from); err != nil {
+			return err
+		}
+		for _, table := range []string{"upgrades", "outcomes", "dispatches", "blocks", "freezes"} {
 			if _, err := tx.ExecContext(ctx, s.sql("UPDATE "+table+" SET repository = ? WHERE repository = ?"), to, from); err != nil {
 				return s.trouble(err)
 			}

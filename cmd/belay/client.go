@@ -192,6 +192,9 @@ func newStatus() *cobra.Command {
 }
 
 func printStatus(out io.Writer, s server.Status) error {
+	for _, f := range s.Freezes {
+		fmt.Fprintf(out, "%s: frozen by %s since %s%s\n", everywhere(f.Repository), f.Who, f.At.Local().Format("2 Jan 15:04"), because(f.Reason))
+	}
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "SERVICE\tFROM\tTO\tSTATE\tPULL REQUEST\tWAITS FOR")
 	for _, u := range s.Upgrades {

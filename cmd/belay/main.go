@@ -93,7 +93,7 @@ belay plan shows what it would do and writes nothing.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage{fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
 	})
-	root.AddCommand(newServe(), newDispatch(), newStatus(), newRecover(), newPlan(), newPins(), newConfig(), newDemo(), newVersion())
+	root.AddCommand(newServe(), newDispatch(), newStatus(), newFreeze(), newUnfreeze(), newRecover(), newPlan(), newPins(), newConfig(), newDemo(), newVersion())
 	return root
 }
 

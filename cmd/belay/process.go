@@ -112,7 +112,7 @@ func (out *process) wire(ctx context.Context, p parts) error {
 	if out.engine, err = engine.New(ctx, work); err != nil {
 		return err
 	}
-	out.server = server.New(server.Options{Store: out.store, Queue: out.engine, DiunToken: p.diunToken, WebhookSecret: p.webhookSecret, Forget: out.app.Forget, Credentials: p.credentials, Log: p.log})
+	out.server = server.New(server.Options{Store: out.store, Queue: out.engine, DiunToken: p.diunToken, WebhookSecret: p.webhookSecret, Freezer: out.rec, Forget: out.app.Forget, Credentials: p.credentials, Log: p.log})
 	if out.listener, err = net.Listen("tcp", p.listen); err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}

@@ -98,6 +98,7 @@ const (
 	OnTurn    Event = "turn"    // another upgrade's apply ended
 	OnCluster Event = "cluster" // pods, Jobs or snapshots changed
 	OnAccess  Event = "access"  // the App may act in the repository again
+	OnThaw    Event = "thaw"    // the repository is no longer frozen
 )
 
 // Action is the one thing to do now.
@@ -180,13 +181,15 @@ type Observed struct {
 	Risk      risk.Level
 	Automerge bool // rules and configuration let belay merge without a person; never true of CAUTION
 
-	NoAccess bool // the App is suspended, or no longer installed on the repository
-	There    bool // the default branch has the version already, or nothing to move any more
-	Newer    bool // a newer version has been dispatched and is not in the pull request yet
-	Held     bool // /upgrade hold
-	Approved bool // /upgrade approve, for the head as it is now
-	Retry    bool // /upgrade retry, since the state was entered
-	Redo     bool // /upgrade plan or rebase: publish anew
+	NoAccess bool   // the App is suspended, or no longer installed on the repository
+	There    bool   // the default branch has the version already, or nothing to move any more
+	Newer    bool   // a newer version has been dispatched and is not in the pull request yet
+	Held     bool   // /upgrade hold
+	Frozen   bool   // belay freeze: nothing is opened or merged in the repository
+	FrozenBy string // who and why, for people
+	Approved bool   // /upgrade approve, for the head as it is now
+	Retry    bool   // /upgrade retry, since the state was entered
+	Redo     bool   // /upgrade plan or rebase: publish anew
 
 	Room     bool      // the rate limit lets one more start
 	RoomAt   time.Time // when it does
@@ -241,6 +244,11 @@ func Next(o Observed) Action {
 
 func (r Rule) action(o Observed) Action {
 	a := Action{Do: r.Do, To: r.To, Why: r.Why, On: r.On}
+	if r.Say != nil {
+		if more := r.Say(o); more != "" {
+			a.Why += ": " + more
+		}
+	}
 	if a.To == "" {
 		a.To = o.State
 	}

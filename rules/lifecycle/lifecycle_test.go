@@ -85,6 +85,19 @@ func TestNext(t *testing.T) {
 		{"/upgrade approve", func(o *o) { o.Automerge = false; o.Approved = true }, lifecycle.Merge, lifecycle.Applying, ""},
 		{"requested changes outweigh /upgrade approve", func(o *o) { o.Approved = true; o.Pull.Review = lifecycle.ReviewChanges }, lifecycle.Wait, lifecycle.Open, "changes"},
 		{"a draft waits", func(o *o) { o.Pull.Draft = true }, lifecycle.Wait, lifecycle.Open, "draft"},
+		{"a freeze opens nothing", func(o *o) { o.State = lifecycle.Queued; o.Pull.State = lifecycle.PullNone; o.Frozen = true }, lifecycle.Wait, lifecycle.Queued, "frozen"},
+		{"a freeze merges nothing, and says who froze", func(o *o) { o.Frozen, o.FrozenBy = true, "ana, incident" }, lifecycle.Wait, lifecycle.Open, "in this repository: ana, incident"},
+		{"a freeze does not open again what was never opened", func(o *o) { o.Frozen = true; o.Pull.State = lifecycle.PullNone }, lifecycle.Wait, lifecycle.Open, "frozen"},
+		{"a freeze lets the backup end", func(o *o) {
+			o.Frozen, o.NeedsRun, o.State, o.Backup = true, true, lifecycle.BackingUp, lifecycle.Running
+		}, lifecycle.Wait, lifecycle.BackingUp, "runs"},
+		{"a freeze does not merge after the backup", func(o *o) {
+			o.Frozen, o.NeedsRun, o.State, o.Backup = true, true, lifecycle.BackingUp, lifecycle.Good
+		}, lifecycle.Wait, lifecycle.Open, "frozen"},
+		{"a freeze does not stop a person's merge from being followed", func(o *o) { o.Frozen = true; o.Pull.State = lifecycle.PullMerged; o.Pull.ByPerson = true }, lifecycle.Enter, lifecycle.Applying, "person"},
+		{"a freeze does not stop a watch", func(o *o) { o.Frozen, o.State, o.Health = true, lifecycle.Watching, lifecycle.Good }, lifecycle.Enter, lifecycle.Verified, "healthy"},
+		{"a freeze does not stop a revert from being opened", func(o *o) { o.Frozen, o.State, o.Health = true, lifecycle.Watching, lifecycle.Bad }, lifecycle.Undo, lifecycle.Reverting, "not healthy"},
+		{"a freeze does not stop a revert from being merged", func(o *o) { o.Frozen, o.State = true, lifecycle.Reverting }, lifecycle.MergeUndo, lifecycle.Undoing, "gates"},
 		{"a hold waits", func(o *o) { o.Held = true }, lifecycle.Wait, lifecycle.Open, "held"},
 		{"a person's commits need a review", func(o *o) { o.Pull.Foreign = true }, lifecycle.Wait, lifecycle.Open, "review"},
 		{"a person's commits are never overwritten", func(o *o) { o.Pull.Foreign = true; o.Pull.Stale = true; o.Newer = true }, lifecycle.Wait, lifecycle.Open, "alone"},
@@ -168,6 +181,7 @@ func every(s lifecycle.State, f func(lifecycle.Observed)) {
 		o.State = s
 		o.Automerge, o.There, o.Newer, o.Held, o.Approved, o.Retry = on(0), on(1), on(2), on(3), on(4), on(5)
 		o.Turn, o.NeedsRun, o.Pull.Foreign, o.Pull.Stale, o.Pull.Draft, o.Merging.Open = on(6), on(7), on(8), on(9), on(10), on(11)
+		o.Frozen = on(3) && on(10)
 		o.Busy, o.Placeholder = on(0) && on(1), on(0) && on(1)
 		o.AutoRevert, o.Undone, o.Conflict, o.Migrated, o.Restoring, o.Fixing = on(0), on(1), on(2), on(5), on(7), on(11)
 		o.Dead, o.Rollback, o.Resume = on(10), on(9) && on(8), on(1)
@@ -247,7 +261,7 @@ func forbidden(o lifecycle.Observed, a lifecycle.Action) string {
 			return "merges a person's commits without a review"
 		case o.Pull.Review == lifecycle.ReviewChanges:
 			return "merges against a review"
-		case o.Held || o.NoAccess || !o.Turn || o.Busy || o.Locked || !o.Merging.Open || o.Pull.Stale || o.Newer && !o.Pull.Foreign:
+		case o.Held || o.Frozen || o.NoAccess || !o.Turn || o.Busy || o.Locked || !o.Merging.Open || o.Pull.Stale || o.Newer && !o.Pull.Foreign:
 			return "merges while held, out of turn, out of the window or out of date"
 		}
 	case lifecycle.Undo:
@@ -286,14 +300,14 @@ func forbidden(o lifecycle.Observed, a lifecycle.Action) string {
 			return "puts the old image on migrated data without asking"
 		}
 	case lifecycle.Backup:
-		if !o.NeedsRun || o.Held || o.State == lifecycle.BackingUp && o.Backup == lifecycle.Running {
+		if !o.NeedsRun || o.Held || o.Frozen || o.State == lifecycle.BackingUp && o.Backup == lifecycle.Running {
 			return "takes a backup that nobody needs"
 		}
 	case lifecycle.Publish:
 		switch {
 		case o.Pull.Foreign && o.Pull.State == lifecycle.PullOpen && o.State != lifecycle.Queued:
 			return "overwrites a person's commits"
-		case o.State == lifecycle.Queued && (!o.Room || o.Held || !o.Opening.Open):
+		case o.State == lifecycle.Queued && (!o.Room || o.Held || o.Frozen || !o.Opening.Open):
 			return "opens against the limit, a hold or the window"
 		case o.NoAccess || o.Locked && o.State == lifecycle.Queued || o.State.Merged():
 			return "writes where it must not"

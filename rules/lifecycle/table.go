@@ -14,6 +14,7 @@ type Rule struct {
 	Do    Verb
 	To    State // "" stays
 	Why   string
+	Say   func(Observed) string    // what only the moment knows, added to Why; nil: nothing
 	Until func(Observed) time.Time // of Wait; nil: an hour
 	On    []Event                  // of Wait
 }
@@ -55,6 +56,12 @@ func watchUntil(o Observed) time.Time {
 // applyAgain is when CI is asked again: GitHub says by itself when a check
 // changes, Woodpecker has to be asked.
 func applyAgain(o Observed) time.Time { return o.Now.Add(30 * time.Second) }
+
+// frozen is why nothing moves in a repository that somebody froze. Reverts and
+// watches go on: what is broken is still to be mended.
+const frozen = "frozen: nothing is opened or merged in this repository"
+
+func frozenBy(o Observed) string { return o.FrozenBy }
 
 func inSoon(o Observed) time.Time { return o.Now.Add(soon) }
 
@@ -102,6 +109,7 @@ var table = slices.Concat([]Rule{
 	{From: []State{Queued}, If: "the branch's pull request was merged", When: func(o Observed) bool { return o.Pull.State == PullMerged }, Do: Enter, To: Applying, Why: "the pull request was merged"},
 	{From: []State{Queued}, If: "the default branch has the version already", When: func(o Observed) bool { return o.There }, Do: Enter, To: Obsolete, Why: "the default branch has it already"},
 	{From: []State{Queued}, If: "an upgrade of the service is critical", When: func(o Observed) bool { return o.Locked }, Do: Wait, Why: "an earlier upgrade of the service failed and so did its revert: waits for /upgrade resume there", On: []Event{OnTurn, OnTimer}},
+	{From: []State{Queued}, If: "the repository is frozen", When: func(o Observed) bool { return o.Frozen }, Do: Wait, Why: frozen, Say: frozenBy, On: []Event{OnThaw}},
 	{From: []State{Queued}, If: "held", When: func(o Observed) bool { return o.Held }, Do: Wait, Why: "held", On: []Event{OnComment}},
 	{From: []State{Queued}, If: "the rate limit is used up", When: func(o Observed) bool { return !o.Room }, Do: Wait, Why: "waits for the rate limit", Until: func(o Observed) time.Time { return o.RoomAt }, On: []Event{OnTimer}},
 	{From: []State{Queued}, If: "outside schedule.open", When: func(o Observed) bool { return !o.Opening.Open }, Do: Wait, Why: "waits for the window in which pull requests are opened", Until: func(o Observed) time.Time { return o.Opening.Next }, On: []Event{OnTimer}},
@@ -112,6 +120,7 @@ var table = slices.Concat([]Rule{
 	{From: unmerged, If: "merged", When: func(o Observed) bool { return o.Pull.State == PullMerged }, Do: Enter, To: Applying, Why: "merged"},
 	{From: unmerged, If: "closed, and the default branch has the version", When: func(o Observed) bool { return o.Pull.State == PullClosed && o.There }, Do: Enter, To: Obsolete, Why: "the default branch has it already"},
 	{From: unmerged, If: "closed by a person", When: func(o Observed) bool { return o.Pull.State == PullClosed }, Do: Enter, To: Closed, Why: "closed by a person: this version is ignored until there is a newer one"},
+	{From: unmerged, If: "the pull request was never opened, and the repository is frozen", When: func(o Observed) bool { return o.Pull.State == PullNone && o.Frozen }, Do: Wait, Why: frozen, Say: frozenBy, On: []Event{OnThaw}},
 	{From: unmerged, If: "the pull request was never opened", When: func(o Observed) bool { return o.Pull.State == PullNone }, Do: Publish, To: Open, Why: "the pull request is missing"},
 	{From: unmerged, If: "the default branch has the version already", When: func(o Observed) bool { return o.There && !o.Newer }, Do: Discard, To: Obsolete, Why: "the default branch has it already"},
 
@@ -132,6 +141,7 @@ var table = slices.Concat([]Rule{
 	{From: []State{BackingUp}, If: "the backup runs", When: func(o Observed) bool { return o.Backup != Good }, Do: Wait, Why: "the backup runs", Until: func(o Observed) time.Time { return earlier(quickly(o), after(backupTimeout)(o)) }, On: []Event{OnTimer, OnPull, OnComment}},
 
 	// The gates before the merge.
+	{From: gated, If: "the repository is frozen", When: func(o Observed) bool { return o.Frozen }, Do: Wait, To: Open, Why: frozen, Say: frozenBy, On: []Event{OnThaw}},
 	{From: gated, If: "held", When: func(o Observed) bool { return o.Held }, Do: Wait, To: Open, Why: "held", On: []Event{OnComment}},
 	{From: gated, If: "a draft", When: func(o Observed) bool { return o.Pull.Draft }, Do: Wait, To: Open, Why: "the pull request is a draft", On: []Event{OnPull}},
 	{From: gated, If: "changes requested", When: func(o Observed) bool { return o.Pull.Review == ReviewChanges }, Do: Wait, To: Open, Why: "a reviewer asked for changes", On: []Event{OnReview}},
