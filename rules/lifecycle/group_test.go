@@ -12,8 +12,10 @@ func TestGroupOfEveryWait(t *testing.T) {
 	want := map[string]Group{
 		"queued: the App is suspended or not installed on the repository":                                         NeedsYou,
 		"queued: an earlier upgrade of the service failed and so did its revert: waits for /upgrade resume there": Waiting,
-		"queued: held":                     Waiting,
-		"queued: waits for the rate limit": Waiting,
+		"queued: held": Waiting,
+		"queued: frozen: nothing is opened or merged in this repository": Waiting,
+		"open: frozen: nothing is opened or merged in this repository":   Waiting,
+		"queued: waits for the rate limit":                               Waiting,
 		"queued: waits for the window in which pull requests are opened": Waiting,
 
 		"open: somebody else's commits are on the branch and it no longer fits the base: belay leaves it alone": NeedsYou,

@@ -120,7 +120,7 @@ var table = slices.Concat([]Rule{
 	{From: unmerged, If: "merged", When: func(o Observed) bool { return o.Pull.State == PullMerged }, Do: Enter, To: Applying, Why: "merged"},
 	{From: unmerged, If: "closed, and the default branch has the version", When: func(o Observed) bool { return o.Pull.State == PullClosed && o.There }, Do: Enter, To: Obsolete, Why: "the default branch has it already"},
 	{From: unmerged, If: "closed by a person", When: func(o Observed) bool { return o.Pull.State == PullClosed }, Do: Enter, To: Closed, Why: "closed by a person: this version is ignored until there is a newer one"},
-	{From: unmerged, If: "the pull request was never opened, and the repository is frozen", When: func(o Observed) bool { return o.Pull.State == PullNone && o.Frozen }, Do: Wait, Why: frozen, Say: frozenBy, On: []Event{OnThaw}},
+	{From: unmerged, If: "the pull request was never opened, and the repository is frozen", When: func(o Observed) bool { return o.Pull.State == PullNone && o.Frozen }, Do: Wait, To: Open, Why: frozen, Say: frozenBy, On: []Event{OnThaw}},
 	{From: unmerged, If: "the pull request was never opened", When: func(o Observed) bool { return o.Pull.State == PullNone }, Do: Publish, To: Open, Why: "the pull request is missing"},
 	{From: unmerged, If: "the default branch has the version already", When: func(o Observed) bool { return o.There && !o.Newer }, Do: Discard, To: Obsolete, Why: "the default branch has it already"},
 
