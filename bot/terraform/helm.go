@@ -35,6 +35,7 @@ func (w *walker) helm(r *hclsyntax.Block, s *scope, u use) {
 		w.placeOf(u.service).chartHosts(all, false, 0)
 	}
 	w.spotValues(all, "", u, 0)
+	w.keepValues(all, u)
 	w.values(all, u)
 }
 
@@ -218,6 +219,7 @@ func (w *walker) manifest(r *hclsyntax.Block, s *scope, u use) {
 				v.marks = v.marks.from(meta.get("annotations"))
 			}
 			w.spotValues(doc, "", v, 0)
+			w.keepValues(doc, v)
 			w.values(doc, v)
 		}
 	}

@@ -19,6 +19,7 @@ type walker struct {
 	dirs   map[string]string          // service → directory
 	places map[string]*placed         // service → where it is
 	spot   func(spot)                 // told of every container; nil when nobody asks
+	keeps  func(string) *Keeps        // of a service; nil when nobody asks
 }
 
 // use is what is known about the thing that uses an image or a chart.
@@ -103,6 +104,7 @@ func (w *walker) foreign(call *hclsyntax.Block, u use) {
 			args.fields = append(args.fields, field{name, e.scope.eval(call.Body.Attributes[name].Expr)})
 		}
 		u.at = call.TypeRange
+		w.keepValues(args, u)
 		w.values(args, u)
 	}
 }
@@ -137,6 +139,7 @@ func (w *walker) kubernetes(r *hclsyntax.Block, s *scope, u use) {
 		u.namespace = s.string(meta.Body, "namespace")
 		u.marks = u.marks.read(s, meta.Body)
 	}
+	w.keepBlock(r, s, u)
 	w.containers(r.Body, s, "", u, 0)
 }
 

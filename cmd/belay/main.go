@@ -74,6 +74,7 @@ belay plan shows what it would do and writes nothing.`,
 		Example: `  belay demo                                              see it at work, on this machine alone
   belay pins                                              every version pin of this repository
   belay plan --image vaultwarden/server --tag 1.35.8      what an upgrade would change
+  belay init                                              a first .github/belay.yml for this repository
   belay serve                                             run as a GitHub App
   belay config check                                      whether .github/belay.yml is right`,
 		SilenceUsage:  true,
@@ -94,6 +95,7 @@ belay plan shows what it would do and writes nothing.`,
 		return usage{fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
 	})
 	root.AddCommand(newServe(), newDispatch(), newStatus(), newFreeze(), newUnfreeze(), newRecover(), newPlan(), newPins(), newConfig(), newDemo(), newVersion())
+	root.AddCommand(newInit())
 	return root
 }
 
