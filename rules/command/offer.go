@@ -1,0 +1,72 @@
+package command
+
+import (
+	"slices"
+
+	"github.com/belaybot/belay/rules/lifecycle"
+)
+
+// Situation is what Offers looks at.
+type Situation struct {
+	State    lifecycle.State
+	Pull     bool // there is a pull request
+	Held     bool
+	Approved bool // the head as it is now
+	Backup   bool // a backup is configured
+	Restore  bool // a restore is configured, and there is a backup to put back
+	Clashes  bool // others changed what is to be undone
+	Fix      bool // what would mend the failure is known
+	Merged   bool // it was merged once
+}
+
+// Offers lists the commands that make sense now, what is likely wanted first.
+// What it leaves out may still be said in a comment; the answer then says why
+// it does nothing.
+func Offers(s Situation) []Verb {
+	var out []Verb
+	add := func(when bool, v ...Verb) {
+		if when {
+			out = append(out, v...)
+		}
+	}
+	switch s.State {
+	case lifecycle.Queued:
+		add(s.Held, Resume)
+		add(!s.Held, Hold)
+	case lifecycle.Open, lifecycle.BackingUp, lifecycle.Aborted:
+		add(s.State == lifecycle.Aborted, Retry)
+		add(s.Held, Resume)
+		add(s.Pull && !s.Approved, Approve)
+		add(!s.Held, Hold)
+		add(s.Pull && s.Backup && s.State != lifecycle.BackingUp, Backup)
+		add(s.Pull, Rebase, To, Ignore)
+	case lifecycle.Applying, lifecycle.Watching:
+		add(true, Rollback)
+		add(s.Restore, Restore)
+	case lifecycle.Reverting:
+		add(s.Held || s.Clashes, Resume)
+		add(s.Fix, Fix)
+		add(s.Restore, Restore)
+		add(!s.Clashes, Approve, Rebase)
+		add(!s.Held, Hold)
+	case lifecycle.Critical:
+		add(true, Resume)
+	case lifecycle.Verified, lifecycle.Unverified, lifecycle.NotDeployed:
+		add(s.Merged, Rollback)
+		add(s.Merged && s.Restore, Restore)
+	case lifecycle.Failed:
+		add(true, Retry)
+		add(s.Merged, Rollback)
+		add(s.Merged && s.Restore, Restore)
+	case lifecycle.Reverted, lifecycle.Closed:
+		add(true, Retry)
+	case lifecycle.Restoring, lifecycle.Undoing, lifecycle.Rewatching, lifecycle.Obsolete:
+	}
+	return out
+}
+
+// Decisive reports whether a command is hard to take back, so that a person is
+// asked before it is done.
+func (v Verb) Decisive() bool {
+	return slices.Contains([]Verb{Approve, Ignore, Rollback, Restore, Fix}, v)
+}
