@@ -172,7 +172,9 @@ func (r *Reconciler) observeHealth(ctx context.Context, j *job, v *view, o *life
 			}()
 		})
 	}
-	j.rec.Watched = watch.Fold(j.rec.Watched, watch.Since(r.look(ctx, s), j.rec.Before))
+	samples := watch.Since(r.look(ctx, s), j.rec.Before)
+	j.rec.trace(o.State, r.opts.Now(), samples)
+	j.rec.Watched = watch.Fold(j.rec.Watched, samples)
 	limits := watch.Limits{Since: j.rec.Entered, Window: plan.Window(j.policy, j.rec.Risk), Retries: j.policy.Verify.HTTP.Retries, Interval: j.policy.Verify.Interval,
 		Extend: j.policy.Verify.Extend, Rollout: j.policy.Verify.Rollout, Settle: j.policy.Verify.Settle, Beat: j.policy.Verify.Kuma.Beat}
 	verdict := watch.Judge(j.rec.Watched, limits, r.opts.Now())

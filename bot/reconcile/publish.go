@@ -143,6 +143,7 @@ func (rec *record) take(p *planned, v *view, head string, pr report.PullRequest,
 	rec.Head, rec.Base, rec.Files, rec.Edits = head, v.sha, p.files(v), p.edits
 	rec.Marker, rec.Title, rec.Message = report.MarkerOf(u).String(), pr.Title, pr.Message
 	rec.Risk, rec.Reasons, rec.Security, rec.Migration = u.Risk.Level, u.Risk.Reasons, u.Risk.Security, u.Risk.Migration
+	rec.Evidence = quotes(u.Risk.Evidence)
 	rec.Automerge, rec.Blockers, rec.Steps, rec.Moves = u.Automerge, u.Blockers, u.Steps, u.Moves
 	rec.AppFrom, rec.AppTo, rec.Named = u.AppFrom, u.AppTo, namedIn(u)
 	if rec.Backup.Key == "" { // messages name the backup before it is begun

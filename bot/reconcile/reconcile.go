@@ -187,6 +187,7 @@ func (r *Reconciler) step(ctx context.Context, j *job) (until time.Time, again, 
 	}
 	a := lifecycle.Next(o)
 	from := lifecycle.State(j.u.State)
+	j.rec.Gates = lifecycle.Shut(o)
 	r.opts.Log.Debug("decided", "upgrade", j.u.ID, "repo", j.u.Repository, "service", j.u.Service, "state", j.u.State, "do", a.Do, "to", a.To, "why", a.Why)
 	if err := r.act(ctx, j, a); err != nil {
 		return time.Time{}, false, true, err

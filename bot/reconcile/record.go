@@ -36,6 +36,7 @@ type record struct {
 	Gone      string            `json:"gone,omitempty"` // why there is nothing to move any more
 	Risk      risk.Level        `json:"risk,omitempty"`
 	Reasons   []string          `json:"reasons,omitempty"`
+	Evidence  []Quote           `json:"evidence,omitempty"`
 	Security  []string          `json:"security,omitempty"`
 	Migration bool              `json:"migration,omitempty"`
 	Automerge bool              `json:"automerge,omitempty"`
@@ -66,7 +67,9 @@ type record struct {
 
 	Before  []string      `json:"before,omitempty"` // what was unhealthy before the merge
 	Watched watch.Summary `json:"watched,omitzero"`
-	Parts   []watch.Part  `json:"parts,omitempty"` // what the watch saw last
+	Parts   []watch.Part  `json:"parts,omitempty"`  // what the watch saw last
+	Traces  []Traced      `json:"traces,omitempty"` // every look of the watches, for people to see
+	Gates   []string      `json:"gates,omitempty"`  // before the merge: all that are shut
 
 	Updates []string      `json:"updates,omitempty"` // sentences about updates in place
 	Failure failure       `json:"failure,omitzero"`

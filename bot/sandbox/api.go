@@ -23,6 +23,7 @@ type call struct {
 	body   object
 	repo   *Repository
 	owner  string // of the installation that asks; "" for the App itself
+	login  string // of the person who asks, with a token of their own
 	header http.Header
 }
 
@@ -70,6 +71,10 @@ var routes = map[string]handlerFunc{
 	"GET /repos/{owner}/{repo}/tags":                                    (*call).tags,
 	"GET /repos/{owner}/{repo}/contents/{path}":                         (*call).contents,
 	"GET /repos/{owner}/{repo}/git/blobs/{file_sha}":                    (*call).blob,
+	"GET /user":               (*call).me,
+	"GET /user/installations": (*call).myInstallations,
+	"GET /user/installations/{installation_id}/repositories": (*call).myRepositories,
+	"DELETE /applications/{client_id}/token":                 (*call).revoke,
 }
 
 // handler routes what belay calls. Everything else is a violation.
@@ -85,6 +90,8 @@ func (g *GitHub) handler() (http.Handler, error) {
 	mux.HandleFunc("/api/v3/repositories/{id}/{rest...}", func(w http.ResponseWriter, r *http.Request) { g.byNumber(mux, w, r) })
 	mux.HandleFunc("/api/v3/repositories/{id}", func(w http.ResponseWriter, r *http.Request) { g.byNumber(mux, w, r) })
 	mux.HandleFunc("POST /api/graphql", g.serveGraphQL)
+	mux.HandleFunc("GET /login/oauth/authorize", g.authorize)
+	mux.HandleFunc("POST /login/oauth/access_token", g.exchange)
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		g.violation("%s %s: an operation that belay is not known to use", r.Method, r.URL.Path)
 		refuse(w, http.StatusNotFound, "Not Found")
@@ -203,9 +210,9 @@ func (c *call) answer(pattern string, body []byte, f handlerFunc) (int, any, err
 		}
 	}
 	repo, moved := c.g.find(c.r.PathValue("owner"), c.r.PathValue("repo"))
-	asApp := strings.Contains(pattern, " /app") || strings.HasSuffix(pattern, "/installation")
+	asApp := strings.Contains(pattern, " /app ") || strings.HasSuffix(pattern, " /app") || strings.Contains(pattern, " /app/") || strings.HasSuffix(pattern, "/installation")
 	public := repo != nil && repo.public && c.r.Method == http.MethodGet && !asApp
-	if err := c.identify(asApp, public); err != nil {
+	if err := c.identify(asApp, public, pattern); err != nil {
 		return 0, nil, err
 	}
 	if p := c.g.spend(c.header, c.owner, "core"); p != nil {
@@ -225,7 +232,19 @@ func (c *call) answer(pattern string, body []byte, f handlerFunc) (int, any, err
 }
 
 // identify checks the token of a request.
-func (c *call) identify(asApp, public bool) error {
+func (c *call) identify(asApp, public bool, pattern string) error {
+	if strings.Contains(pattern, " /user") {
+		if p := c.person(); p != nil {
+			return p
+		}
+		return nil
+	}
+	if strings.Contains(pattern, " /applications/") {
+		if p := c.client(); p != nil {
+			return p
+		}
+		return nil
+	}
 	if asApp {
 		if p := c.g.jwt(c.r); p != nil {
 			return p

@@ -130,12 +130,15 @@ func (g *GitHub) Tokens() int {
 	return n
 }
 
-// Secrets are all tokens that were given out and the webhook secret: what must
-// never turn up in a log.
+// Secrets are all tokens that were given out, the webhook secret and the secret
+// for signing in: what must never turn up in a log.
 func (g *GitHub) Secrets() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	out := []string{g.opts.Secret}
+	out := []string{g.opts.Secret, g.oauth.secret}
+	for raw := range g.oauth.tokens {
+		out = append(out, raw)
+	}
 	for raw := range g.tokens {
 		out = append(out, raw)
 	}

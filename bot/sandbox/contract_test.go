@@ -60,6 +60,7 @@ func TestContract(t *testing.T) {
 	clients(t, gh, repo)
 	people(t, gh, repo)
 	notes(t, gh)
+	browsers(t, gh, app(t, gh))
 
 	var rest, hooks, queries, fields []string
 	seen := sandbox.Validated()

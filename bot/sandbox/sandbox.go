@@ -67,6 +67,7 @@ type GitHub struct {
 	calls         map[string]int
 	requests      int
 	inject        func(n int, r *http.Request) *Fault
+	oauth         oauth
 	done          chan struct{}
 }
 
@@ -117,6 +118,7 @@ func NewGitHub(opts Options) (*GitHub, error) {
 		quotas: map[string]*quota{}, pauses: map[string]pause{}, calls: map[string]int{}, ids: 2_147_483_700, done: make(chan struct{}),
 		pem: pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})}
 	g.sending.L = &g.mu
+	g.oauth = oauth{secret: rand.Text(), grants: map[string]grant{}, tokens: map[string]userToken{}}
 	handler, err := g.handler()
 	if err != nil {
 		_ = l.Close()

@@ -13,6 +13,7 @@ var operations = []string{
 	"post /repos/{owner}/{repo}/check-runs", "patch /repos/{owner}/{repo}/check-runs/{check_run_id}",
 	"get /repos/{owner}/{repo}/collaborators/{username}/permission",
 	"get /repos/{owner}/{repo}/releases", "get /repos/{owner}/{repo}/tags", "get /repos/{owner}/{repo}/contents/{path}", "get /repos/{owner}/{repo}/git/blobs/{file_sha}",
+	"get /user", "get /user/installations", "get /user/installations/{installation_id}/repositories", "delete /applications/{client_id}/token",
 }
 
 // webhooks are those that belay listens to, as event and action.

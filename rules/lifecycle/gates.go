@@ -6,6 +6,9 @@ package lifecycle
 func Shut(o Observed) []string {
 	var out []string
 	for _, r := range of[o.State] {
+		if r.If == "checks not all green" && o.Pull.Checks == Bad { // said already
+			continue
+		}
 		if r.Do == Wait && r.When != nil && r.When(o) {
 			out = append(out, r.Why)
 		}

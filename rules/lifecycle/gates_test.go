@@ -14,7 +14,7 @@ func TestShut(t *testing.T) {
 	}{
 		{"everything is open", func(*Observed) {}, nil},
 		{"a failed check and no review", func(o *Observed) { o.Pull.Checks, o.Automerge = Bad, false },
-			[]string{"a check failed", "waits for the checks", "waits for an approving review, or /upgrade approve"}},
+			[]string{"a check failed", "waits for an approving review, or /upgrade approve"}},
 		{"held outside the window", func(o *Observed) { o.Held, o.Merging.Open = true, false }, []string{"held", "waits for the window in which belay merges"}},
 		{"over", func(o *Observed) { o.State, o.Held = Verified, true }, nil},
 	} {

@@ -1,0 +1,164 @@
+package reconcile
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/belaybot/belay/bot/report"
+	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/rules/lifecycle"
+	"github.com/belaybot/belay/rules/pin"
+	"github.com/belaybot/belay/rules/policy"
+	"github.com/belaybot/belay/rules/risk"
+	"github.com/belaybot/belay/rules/watch"
+)
+
+// Quote is a passage of release notes that mattered to the risk. Its text is
+// upstream's: it has to be escaped wherever it is shown.
+type Quote struct {
+	Version string     `json:"version"`
+	Text    string     `json:"text"`
+	Rule    string     `json:"rule,omitempty"`
+	URL     string     `json:"url,omitempty"` // of the release
+	Strong  bool       `json:"strong,omitempty"`
+	Uses    []risk.Use `json:"uses,omitempty"`
+}
+
+const (
+	maxQuotes = 24 // of an upgrade; the pull request has all
+	maxPlaces = 4  // of an identifier
+)
+
+// quotes keeps the evidence that people see first.
+func quotes(all []risk.Evidence) []Quote {
+	var out []Quote
+	for _, e := range all[:min(len(all), maxQuotes)] {
+		q := Quote{Version: e.Version, Text: e.Text, Rule: e.Rule, URL: e.URL, Strong: e.Strength == "strong"}
+		for _, u := range e.Uses {
+			q.Uses = append(q.Uses, risk.Use{Identifier: u.Identifier, At: append([]pin.Location(nil), u.At[:min(len(u.At), maxPlaces)]...)})
+		}
+		out = append(out, q)
+	}
+	return out
+}
+
+// Traced is every look of one watch.
+type Traced struct {
+	State lifecycle.State `json:"state"` // watching, or watching again
+	Since time.Time       `json:"since"` // when the watch began
+	Trace watch.Trace     `json:"trace"`
+}
+
+// maxTraces is how many watches of an upgrade are kept to be seen.
+const maxTraces = 4
+
+// trace notes what a look found.
+func (rec *record) trace(s lifecycle.State, at time.Time, samples []watch.Sample) {
+	if n := len(rec.Traces); n == 0 || rec.Traces[n-1].State != s || !rec.Traces[n-1].Since.Equal(rec.Entered) {
+		rec.Traces = append(rec.Traces, Traced{State: s, Since: rec.Entered})
+		if n := len(rec.Traces); n > maxTraces {
+			rec.Traces = append([]Traced(nil), rec.Traces[n-maxTraces:]...)
+		}
+	}
+	t := &rec.Traces[len(rec.Traces)-1]
+	t.Trace = t.Trace.Add(at, samples)
+}
+
+// Word is what a person said, or was answered.
+type Word struct {
+	Login, Text, Answer string
+	OK                  bool
+	At                  time.Time
+}
+
+// Shown is what of an upgrade's record people may see.
+type Shown struct {
+	Waits   string
+	Gates   []string // all that are shut, Waits among them
+	Entered time.Time
+
+	Images     []string
+	Chart      string
+	Newer      string // the version that it goes to next
+	Risk       risk.Level
+	Reasons    []string
+	Evidence   []Quote
+	Security   []string
+	Migration  bool
+	Automerge  bool
+	Blockers   []string
+	Steps      []string
+	Head       string
+	Held       *Word
+	Approved   *Word // of the head as it was pushed last
+	Pending    []Word
+	Answers    []Word
+	Backup     ShownBackup
+	MergeSHA   string
+	MergedBy   string
+	MergedAt   time.Time
+	Unbacked   bool
+	Health     string
+	Parts      []watch.Part
+	Traces     []Traced
+	Updates    []string
+	Failure    string
+	Log        string
+	Again      string // why what was done about the failure failed, too
+	AgainLog   string
+	Offer      *report.Offer
+	Fix        bool // the second pull request mends instead of undoing
+	UndoHead   string
+	Clashes    []string
+	Restore    string // how far the data is put back: "", running, good, bad
+	RestoreLog string
+	Gone       string
+}
+
+// ShownBackup is the backup before the merge.
+type ShownBackup struct {
+	Source     string // "cronjob dbaas/postgresql-backup"; "" when none is configured
+	Name       string // of what was made in the cluster
+	State      string // "", running, good, bad
+	Log        string
+	Started    time.Time
+	Shared     bool
+	Restorable bool // a restore is configured for it
+}
+
+// Show reads what people may see of an upgrade.
+func Show(u store.Upgrade) (Shown, error) {
+	var rec record
+	if err := json.Unmarshal(u.Data, &rec); err != nil {
+		return Shown{}, fmt.Errorf("upgrade %s: its record cannot be read: %w", u.ID, err)
+	}
+	s := Shown{Waits: rec.Waits, Gates: rec.Gates, Entered: rec.Entered, Images: imagesOf(u.Lane), Chart: chartOf(u.Lane), Risk: rec.Risk, Reasons: rec.Reasons,
+		Evidence: rec.Evidence, Security: rec.Security, Migration: rec.Migration, Automerge: rec.Automerge, Blockers: rec.Blockers, Steps: rec.Steps,
+		Head: rec.Head, MergeSHA: rec.Merge.SHA, MergedBy: rec.Merge.By, MergedAt: rec.Merge.At, Unbacked: rec.Merge.Unbacked, Health: rec.Health, Parts: rec.Parts,
+		Traces: rec.Traces, Updates: rec.Updates, Failure: rec.Failure.Why, Log: rec.Failure.Log, Again: rec.Failure.Again, AgainLog: rec.Failure.Last, Offer: rec.Offer,
+		Fix: rec.Undo.Fix, UndoHead: rec.Undo.Head, Clashes: rec.Undo.Clashes, Restore: rec.Undo.Data.State, RestoreLog: rec.Undo.Data.Detail, Gone: rec.Gone}
+	if rec.Newer != nil {
+		s.Newer = rec.Newer.Tag
+	}
+	if h := rec.Held; h != nil {
+		s.Held = &Word{Login: h.Login, Text: h.Reason, At: h.At}
+	}
+	if a := rec.Approved; a != nil && a.Head == rec.Head {
+		s.Approved = &Word{Login: a.Login, At: a.At}
+	}
+	for _, a := range rec.Asked {
+		s.Pending = append(s.Pending, Word{Login: a.Login, Text: a.Command, At: a.At})
+	}
+	for _, a := range rec.Answers {
+		s.Answers = append(s.Answers, Word{Login: a.Login, Text: a.Command, Answer: a.Text, OK: a.OK})
+	}
+	if a := rec.LastAsked; a != nil && (len(s.Answers) == 0 || s.Answers[len(s.Answers)-1].Answer != a.Text) {
+		s.Answers = append(s.Answers, Word{Login: a.Login, Text: a.Command, Answer: a.Text, OK: a.OK})
+	}
+	if c := rec.Backup.Config; c.Kind != "" && c.Kind != policy.BackupNone {
+		s.Backup = ShownBackup{Source: backupName(c), Name: rec.Backup.Name, State: rec.Backup.State, Log: rec.Backup.Detail, Started: rec.Backup.Started,
+			Shared: rec.Backup.Shared, Restorable: c.Restore != nil}
+	}
+	return s, nil
+}
