@@ -217,7 +217,7 @@ func (c *call) person() *problem {
 }
 
 func (c *call) me() (int, any, error) {
-	return http.StatusOK, with(c.example(200), object{"login": c.login, "user_view_type": "public"}), nil
+	return http.StatusOK, with(c.example(200), object{"login": c.login, "user_view_type": "private"}), nil
 }
 
 // may is what the person who asks may do in a repository.
