@@ -8,6 +8,7 @@ import (
 
 	"github.com/belaybot/belay/bot/report"
 	"github.com/belaybot/belay/rules/image"
+	"github.com/belaybot/belay/rules/ladder"
 	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/plan"
 	"github.com/belaybot/belay/rules/policy"
@@ -18,10 +19,13 @@ import (
 // record is what the store keeps of an upgrade besides its columns. All of it
 // but who said what can be made anew from the pull request.
 type record struct {
-	Target  target    `json:"target"`          // what the pull request goes to
-	Newer   *target   `json:"newer,omitempty"` // what it is to go to next
-	Entered time.Time `json:"entered"`         // when the state was entered
-	Waits   string    `json:"waits,omitempty"`
+	Target target  `json:"target"`          // what the upgrade goes to: where its ladder ends, of several steps
+	Newer  *target `json:"newer,omitempty"` // what it is to go to next
+	// Ladder is the way in several steps of which this upgrade is one; nil when
+	// it goes there at once.
+	Ladder  *ladder.Ladder `json:"ladder,omitempty"`
+	Entered time.Time      `json:"entered"` // when the state was entered
+	Waits   string         `json:"waits,omitempty"`
 
 	// What is published.
 	Branch    string            `json:"branch,omitempty"`

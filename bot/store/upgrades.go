@@ -25,6 +25,8 @@ type Upgrade struct {
 	Created    time.Time
 	Updated    time.Time
 	Version    int64  // grows with every write
+	Ladder     string // id of the first step of the ladder that it is a step of; "" where it is the only one
+	Place      int    // which step of it, from 1; 0 where it is the only one
 	Data       []byte // JSON: the rest of the record, opaque here
 }
 
@@ -39,7 +41,7 @@ type Event struct {
 	Data    map[string]string
 }
 
-const upgradeColumns = "id, repository, service, lane, state, from_version, to_version, pull, final, wake, started, created, updated, version, data, undo"
+const upgradeColumns = "id, repository, service, lane, state, from_version, to_version, pull, final, wake, started, created, updated, version, data, undo, ladder, place"
 
 // unmerged is the condition under which a service has one upgrade per lane.
 const unmerged = "state IN ('queued', 'open', 'backing up', 'aborted')"
@@ -48,7 +50,7 @@ func scanUpgrade(row interface{ Scan(...any) error }) (Upgrade, error) {
 	var u Upgrade
 	var final, wake, started, created, updated int64
 	var data string
-	err := row.Scan(&u.ID, &u.Repository, &u.Service, &u.Lane, &u.State, &u.From, &u.To, &u.Pull, &final, &wake, &started, &created, &updated, &u.Version, &data, &u.Undo)
+	err := row.Scan(&u.ID, &u.Repository, &u.Service, &u.Lane, &u.State, &u.From, &u.To, &u.Pull, &final, &wake, &started, &created, &updated, &u.Version, &data, &u.Undo, &u.Ladder, &u.Place)
 	u.Final, u.Wake, u.Started, u.Created, u.Updated, u.Data = final != 0, moment(wake), moment(started), moment(created), moment(updated), []byte(data)
 	return u, err
 }
@@ -56,7 +58,15 @@ func scanUpgrade(row interface{ Scan(...any) error }) (Upgrade, error) {
 // CreateUpgrade stores a new upgrade. A service has one unmerged upgrade per
 // lane at most: when there is one, it comes back with false, and so does an
 // older one of the same id.
-func (s *Store) CreateUpgrade(ctx context.Context, u Upgrade) (Upgrade, bool, error) {
+func (s *Store) CreateUpgrade(ctx context.Context, u Upgrade) (made Upgrade, created bool, err error) {
+	err = s.Transact(ctx, func(tx *sql.Tx) error {
+		made, created, err = s.createUpgrade(ctx, tx, u)
+		return err
+	})
+	return made, created, err
+}
+
+func (s *Store) createUpgrade(ctx context.Context, tx *sql.Tx, u Upgrade) (Upgrade, bool, error) {
 	now := s.now()
 	if u.Created.IsZero() {
 		u.Created = now
@@ -65,29 +75,22 @@ func (s *Store) CreateUpgrade(ctx context.Context, u Upgrade) (Upgrade, bool, er
 	if len(u.Data) == 0 {
 		u.Data = []byte("{}")
 	}
-	created := false
-	err := s.Transact(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, s.sql("INSERT INTO upgrades ("+upgradeColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"),
-			u.ID, u.Repository, u.Service, u.Lane, u.State, u.From, u.To, u.Pull, flag(u.Final), micro(u.Wake), micro(u.Started), micro(u.Created), micro(u.Updated), u.Version, string(u.Data), u.Undo)
-		if err != nil {
-			return s.trouble(err)
-		}
-		n, err := res.RowsAffected()
-		if err != nil {
-			return err
-		}
-		if created = n == 1; created {
-			return nil
-		}
-		id := u.ID
-		u, err = scanUpgrade(tx.QueryRowContext(ctx, s.sql("SELECT "+upgradeColumns+" FROM upgrades WHERE id = ? OR repository = ? AND service = ? AND lane = ? AND final = 0 AND "+unmerged+" ORDER BY final, created DESC LIMIT 1"),
-			id, u.Repository, u.Service, u.Lane))
-		if errors.Is(err, sql.ErrNoRows) { // the other one was merged in between
-			return &ConflictError{ID: id}
-		}
-		return err
-	})
-	return u, created, err
+	res, err := tx.ExecContext(ctx, s.sql("INSERT INTO upgrades ("+upgradeColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"),
+		u.ID, u.Repository, u.Service, u.Lane, u.State, u.From, u.To, u.Pull, flag(u.Final), micro(u.Wake), micro(u.Started), micro(u.Created), micro(u.Updated), u.Version, string(u.Data), u.Undo, u.Ladder, u.Place)
+	if err != nil {
+		return u, false, s.trouble(err)
+	}
+	n, err := res.RowsAffected()
+	if err != nil || n == 1 {
+		return u, n == 1, err
+	}
+	id := u.ID
+	u, err = scanUpgrade(tx.QueryRowContext(ctx, s.sql("SELECT "+upgradeColumns+" FROM upgrades WHERE id = ? OR repository = ? AND service = ? AND lane = ? AND final = 0 AND "+unmerged+" ORDER BY final, created DESC LIMIT 1"),
+		id, u.Repository, u.Service, u.Lane))
+	if errors.Is(err, sql.ErrNoRows) { // the other one was merged in between
+		return u, false, &ConflictError{ID: id}
+	}
+	return u, false, err
 }
 
 func (s *Store) oneUpgrade(ctx context.Context, where string, args ...any) (Upgrade, error) {
@@ -175,18 +178,46 @@ func (s *Store) listUpgrades(ctx context.Context, rest string, args ...any) ([]U
 func (s *Store) SaveUpgrade(ctx context.Context, u Upgrade, events ...Event) (Upgrade, error) {
 	old := u.Version
 	u.Version, u.Updated = old+1, s.now()
-	err := s.Transact(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, s.sql("UPDATE upgrades SET repository = ?, state = ?, from_version = ?, to_version = ?, pull = ?, final = ?, wake = ?, started = ?, updated = ?, version = ?, data = ?, undo = ? WHERE id = ? AND version = ?"),
-			u.Repository, u.State, u.From, u.To, u.Pull, flag(u.Final), micro(u.Wake), micro(u.Started), micro(u.Updated), u.Version, string(u.Data), u.Undo, u.ID, old)
-		if err != nil {
-			return s.trouble(err)
-		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, &ConflictError{ID: u.ID})
-		}
-		return s.addEvents(ctx, tx, u.ID, events)
-	})
+	err := s.Transact(ctx, func(tx *sql.Tx) error { return s.saveUpgrade(ctx, tx, u, old, events) })
 	return u, err
+}
+
+// SaveAndCreate writes an upgrade and makes the one that follows it, both or
+// neither. The upgrade that follows comes back as CreateUpgrade's does.
+func (s *Store) SaveAndCreate(ctx context.Context, u, follows Upgrade, events ...Event) (saved, next Upgrade, created bool, err error) {
+	old := u.Version
+	u.Version, u.Updated = old+1, s.now()
+	err = s.Transact(ctx, func(tx *sql.Tx) error {
+		// The state first: what is merged leaves its place to the next one.
+		if err := s.saveUpgrade(ctx, tx, u, old, events); err != nil {
+			return err
+		}
+		next, created, err = s.createUpgrade(ctx, tx, follows)
+		return err
+	})
+	return u, next, created, err
+}
+
+func (s *Store) saveUpgrade(ctx context.Context, tx *sql.Tx, u Upgrade, old int64, events []Event) error {
+	res, err := tx.ExecContext(ctx, s.sql("UPDATE upgrades SET repository = ?, state = ?, from_version = ?, to_version = ?, pull = ?, final = ?, wake = ?, started = ?, updated = ?, version = ?, data = ?, undo = ?, ladder = ?, place = ? WHERE id = ? AND version = ?"),
+		u.Repository, u.State, u.From, u.To, u.Pull, flag(u.Final), micro(u.Wake), micro(u.Started), micro(u.Updated), u.Version, string(u.Data), u.Undo, u.Ladder, u.Place, u.ID, old)
+	if err != nil {
+		return s.trouble(err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(err, &ConflictError{ID: u.ID})
+	}
+	return s.addEvents(ctx, tx, u.ID, events)
+}
+
+// Ladder reads the steps of a ladder in the order in which they were begun, by
+// the id of its first. A step that was tried again is there twice. There is none
+// where the upgrade is no step.
+func (s *Store) Ladder(ctx context.Context, id string) ([]Upgrade, error) {
+	if id == "" {
+		return nil, nil
+	}
+	return s.listUpgrades(ctx, "WHERE ladder = ? ORDER BY created, place, id", id)
 }
 
 // addEvents appends to the audit trail. On PostgreSQL, transactions that do so

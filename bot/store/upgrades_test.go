@@ -235,3 +235,40 @@ func ids(list []store.Upgrade) []string {
 	}
 	return out
 }
+
+func TestAStepAndTheNextAreWrittenTogether(t *testing.T) {
+	onBoth(t, func(t *testing.T, p place) {
+		s := p.open(t)
+		first := web("u1")
+		first.Ladder, first.Place = "u1", 1
+		first, _, err := s.CreateUpgrade(ctx, first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next := web("u2")
+		next.Ladder, next.Place, next.From, next.To = "u1", 2, "1.0.1", "1.0.2"
+		stale := first
+		stale.Version--
+		if _, _, _, err := s.SaveAndCreate(ctx, stale, next); !errors.As(err, new(*store.ConflictError)) {
+			t.Errorf("from a stale record: %v", err)
+		}
+		if _, err := s.Upgrade(ctx, "u2"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("the next step was made all the same: %v", err)
+		}
+		first.State, first.Final = "verified", true
+		first, made, created, err := s.SaveAndCreate(ctx, first, next, store.Event{At: time.Now(), What: "verified"})
+		if err != nil || !created || made.ID != "u2" {
+			t.Fatalf("%+v, %v, %v", made, created, err)
+		}
+		if _, made, created, err = s.SaveAndCreate(ctx, first, next); err != nil || created || made.ID != "u2" {
+			t.Errorf("once more: %+v, %v, %v", made, created, err)
+		}
+		list := must[[]store.Upgrade](t)(s.Ladder(ctx, "u1"))
+		if len(list) != 2 || list[0].ID != "u1" || list[1].Place != 2 || list[1].Ladder != "u1" {
+			t.Errorf("the ladder is %+v", list)
+		}
+		if list := must[[]store.Upgrade](t)(s.Ladder(ctx, "")); len(list) != 0 {
+			t.Errorf("what is no step is a ladder: %+v", list)
+		}
+	})
+}
