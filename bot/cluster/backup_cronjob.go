@@ -30,7 +30,7 @@ func (c *Cluster) backupCronJob(ctx context.Context, r BackupRequest) (BackupRes
 		return c.judge(ctx, r, own)
 	}
 	get := attempt{"get", "batch", "cronjobs", namespace, name}
-	cron, err := c.client.BatchV1().CronJobs(namespace).Get(ctx, name, metav1.GetOptions{})
+	cron, err := c.api.CronJobs(namespace).Get(ctx, name)
 	if apierrors.IsNotFound(err) {
 		return BackupResult{}, refuse("CronJob %s does not exist: create it, or correct its name in belay.yml", r.Backup.Target)
 	}
@@ -38,7 +38,7 @@ func (c *Cluster) backupCronJob(ctx context.Context, r BackupRequest) (BackupRes
 		return BackupResult{}, err
 	}
 	list := attempt{"list", "batch", "jobs", namespace, ""}
-	jobs, err := c.client.BatchV1().Jobs(namespace).List(ctx, metav1.ListOptions{})
+	jobs, err := c.api.Jobs(namespace).List(ctx, metav1.ListOptions{})
 	if err := list.check(err); err != nil {
 		return BackupResult{}, err
 	}
@@ -149,7 +149,7 @@ func (c *Cluster) startJob(ctx context.Context, r BackupRequest, job *batchv1.Jo
 		job.Spec.TTLSecondsAfterFinished = new(max(*ttl, jobTTL))
 	}
 	create := attempt{"create", "batch", "jobs", job.Namespace, job.Name}
-	made, err := c.client.BatchV1().Jobs(job.Namespace).Create(ctx, job, metav1.CreateOptions{FieldManager: manager})
+	made, err := c.api.Jobs(job.Namespace).Create(ctx, job, metav1.CreateOptions{FieldManager: manager})
 	if err := create.check(err); err != nil {
 		return BackupResult{}, err
 	}
@@ -167,7 +167,7 @@ func (c *Cluster) ownJob(ctx context.Context, r BackupRequest, namespace, base s
 	for n := 1; n <= attemptsOfOneName; n++ {
 		name := objectName(base, r.Key, n)
 		get := attempt{"get", "batch", "jobs", namespace, name}
-		job, err := c.client.BatchV1().Jobs(namespace).Get(ctx, name, metav1.GetOptions{})
+		job, err := c.api.Jobs(namespace).Get(ctx, name)
 		if apierrors.IsNotFound(err) {
 			if c.wasUnderWay(r.Key, namespace+"/"+name) {
 				return nil, "", refuse("Job %s/%s was deleted before its end was seen", namespace, name)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"maps"
+	"sync"
 
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -30,7 +31,7 @@ func (c *Cluster) backupJob(ctx context.Context, r BackupRequest) (BackupResult,
 		return c.judge(ctx, r, own)
 	}
 	list := attempt{"list", "batch", "jobs", job.Namespace, ""}
-	same, err := c.client.BatchV1().Jobs(job.Namespace).List(ctx, metav1.ListOptions{LabelSelector: labelSource + "=" + source})
+	same, err := c.api.Jobs(job.Namespace).List(ctx, metav1.ListOptions{LabelSelector: labelSource + "=" + source})
 	if err := list.check(err); err != nil {
 		return BackupResult{}, err
 	}
@@ -45,13 +46,14 @@ func (c *Cluster) backupJob(ctx context.Context, r BackupRequest) (BackupResult,
 	return c.startJob(ctx, r, job)
 }
 
-var manifests = func() runtime.Decoder {
+// manifests decodes what people write: a Job, in which nothing is unknown.
+var manifests = sync.OnceValue(func() runtime.Decoder {
 	scheme := runtime.NewScheme()
 	if err := batchv1.AddToScheme(scheme); err != nil {
 		panic(err) // a fault of the libraries' versions
 	}
 	return serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
-}()
+})
 
 // largestManifest bounds what is parsed; the API server takes 3 MiB.
 const largestManifest = 1 << 20
@@ -81,7 +83,7 @@ func parseJob(path string, manifest []byte) (*batchv1.Job, error) {
 	if only == nil {
 		return nil, refuse("%s is empty: a manifest of one Job is expected", path)
 	}
-	object, kind, err := manifests.Decode(only, nil, nil)
+	object, kind, err := manifests().Decode(only, nil, nil)
 	if err != nil {
 		return nil, refuse("%s is not a Job that can be read: %s", path, cut(err.Error(), longestLine))
 	}

@@ -17,9 +17,10 @@ import (
 	"time"
 
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/belaybot/belay/bot/cluster/api"
 )
 
 // Options say which cluster, and by whose clock.
@@ -31,7 +32,7 @@ type Options struct {
 
 // Cluster is one Kubernetes cluster. Its methods may be called at the same time.
 type Cluster struct {
-	client  kubernetes.Interface
+	api     *api.Client
 	dynamic dynamic.Interface
 	now     func() time.Time
 	log     *slog.Logger
@@ -58,10 +59,10 @@ func New(opts Options) (*Cluster, error) {
 		locks: map[string]*sync.Mutex{}, waits: map[string]time.Time{}, latest: map[string]string{},
 	}
 	var err error
-	if c.client, err = kubernetes.NewForConfig(opts.Config); err != nil {
+	if c.api, err = api.New(opts.Config); err != nil {
 		return nil, fmt.Errorf("cluster client: %w", err)
 	}
-	if c.dynamic, err = dynamic.NewForConfig(opts.Config); err != nil {
+	if c.dynamic, err = dynamic.NewForConfigAndClient(opts.Config, c.api.HTTP); err != nil {
 		return nil, fmt.Errorf("cluster client: %w", err)
 	}
 	return c, nil

@@ -60,7 +60,7 @@ func (c *Cluster) look(ctx context.Context, b policy.Backup, job *batchv1.Job) (
 // podsOf lists the pods of a Job, the newest last.
 func (c *Cluster) podsOf(ctx context.Context, job *batchv1.Job) ([]corev1.Pod, error) {
 	list := attempt{"list", "", "pods", job.Namespace, ""}
-	pods, err := c.client.CoreV1().Pods(job.Namespace).List(ctx, metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + job.Name})
+	pods, err := c.api.Pods(job.Namespace).List(ctx, metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + job.Name})
 	if err := list.check(err); err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func (c *Cluster) hindrance(ctx context.Context, job *batchv1.Job, pods []corev1
 // noPods finds in the Job's events why it has no pods.
 func (c *Cluster) noPods(ctx context.Context, job *batchv1.Job) []string {
 	list := attempt{"list", "", "events", job.Namespace, ""}
-	events, err := c.client.CoreV1().Events(job.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "type=Warning,involvedObject.uid=" + string(job.UID)})
+	events, err := c.api.Events(job.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "type=Warning,involvedObject.uid=" + string(job.UID)})
 	if err := list.check(err); err != nil {
 		return []string{"it has no pods, and why cannot be seen: " + err.Error()}
 	}

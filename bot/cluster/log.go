@@ -85,7 +85,7 @@ func (c *Cluster) tail(ctx context.Context, pod *corev1.Pod, container string) (
 }
 
 func (c *Cluster) lastLines(ctx context.Context, pod *corev1.Pod, container string) ([]string, error) {
-	raw, err := c.client.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{
+	raw, err := c.api.Logs(pod.Namespace, pod.Name, &corev1.PodLogOptions{
 		Container: container, TailLines: new(int64(tailLines)), LimitBytes: new(int64(mostFetched)),
 	}).DoRaw(ctx)
 	if err := logAttempt(pod).check(err); err != nil {
@@ -106,7 +106,7 @@ func logAttempt(pod *corev1.Pod) attempt {
 // log costs no memory; of one that is longer than it reads, it sees the end too.
 func (c *Cluster) match(ctx context.Context, pod *corev1.Pod, p *patterns) error {
 	for _, name := range containersOf(pod) {
-		stream, err := c.client.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{
+		stream, err := c.api.Logs(pod.Namespace, pod.Name, &corev1.PodLogOptions{
 			Container: name, LimitBytes: new(int64(mostMatched)),
 		}).Stream(ctx)
 		if apierrors.IsNotFound(err) {

@@ -9,7 +9,6 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/belaybot/belay/rules/policy"
 )
@@ -73,7 +72,7 @@ func (c *Cluster) restore(ctx context.Context, r RestoreRequest, b BackupRequest
 	}
 	if template == nil {
 		get := attempt{"get", "batch", "cronjobs", namespace, base}
-		cron, err := c.client.BatchV1().CronJobs(namespace).Get(ctx, base, metav1.GetOptions{})
+		cron, err := c.api.CronJobs(namespace).Get(ctx, base)
 		if apierrors.IsNotFound(err) {
 			return BackupResult{}, refuse("CronJob %s does not exist: create it, suspended, or correct its name in belay.yml", r.Restore.Target)
 		}

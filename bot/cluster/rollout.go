@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	"github.com/belaybot/belay/bot/cluster/api"
 	"github.com/belaybot/belay/rules/watch"
 )
 
@@ -22,7 +22,7 @@ import (
 // that cannot be trusted is Blind. What is healthy is decided by
 // watch.RollOut.
 type Rollouts struct {
-	client kubernetes.Interface
+	api    *api.Client
 	now    func() time.Time
 	log    *slog.Logger
 	forget time.Duration
@@ -53,11 +53,11 @@ func NewRollouts(opts RolloutOptions) (*Rollouts, error) {
 	// Opening the watches of many namespaces at once is what they are for; the
 	// API server shares out its time by itself.
 	config.QPS, config.Burst = 50, 500
-	client, err := kubernetes.NewForConfig(config)
+	client, err := api.New(config)
 	if err != nil {
 		return nil, fmt.Errorf("client of the cluster at %s: %w", config.Host, err)
 	}
-	r := &Rollouts{client: client, now: opts.Now, log: opts.Log, forget: opts.Forget, spaces: map[string]*space{}, followed: map[string]*followed{}}
+	r := &Rollouts{api: client, now: opts.Now, log: opts.Log, forget: opts.Forget, spaces: map[string]*space{}, followed: map[string]*followed{}}
 	if r.now == nil {
 		r.now = time.Now
 	}
@@ -67,9 +67,7 @@ func NewRollouts(opts RolloutOptions) (*Rollouts, error) {
 	if r.forget == 0 {
 		r.forget = 10 * time.Minute
 	}
-	r.alive.ask = func(ctx context.Context) error {
-		return client.Discovery().RESTClient().Get().AbsPath("/livez").Do(ctx).Error()
-	}
+	r.alive.ask = client.Live
 	r.ctx, r.stop = context.WithCancel(context.Background())
 	return r, nil
 }

@@ -69,7 +69,7 @@ func (r *Rollouts) logOf(ctx context.Context, failing watch.Finding) (string, bo
 		return "", true // it has never run
 	}
 	read := func(previous bool) (string, error) {
-		raw, err := r.client.CoreV1().Pods(failing.Workload.Namespace).GetLogs(failing.Pod, &corev1.PodLogOptions{
+		raw, err := r.api.Logs(failing.Workload.Namespace, failing.Pod, &corev1.PodLogOptions{
 			Container: failing.Container, Previous: previous, TailLines: new(int64(logLines)), LimitBytes: new(int64(logBytes)),
 		}).DoRaw(ctx)
 		return string(raw), err
@@ -102,7 +102,7 @@ func bounded(s string) string {
 
 // eventsOf are the pod's last events, the newest last.
 func (r *Rollouts) eventsOf(ctx context.Context, failing watch.Finding) (string, error) {
-	list, err := r.client.CoreV1().Events(failing.Workload.Namespace).List(ctx, metav1.ListOptions{
+	list, err := r.api.Events(failing.Workload.Namespace).List(ctx, metav1.ListOptions{
 		FieldSelector: fields.OneTermEqualSelector("involvedObject.uid", failing.UID).String(), Limit: 200,
 	})
 	if err != nil {

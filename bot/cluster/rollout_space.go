@@ -8,14 +8,13 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	appsv1 "k8s.io/api/apps/v1"
-	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/belaybot/belay/bot/cluster/api"
 )
 
 // space is the watch of one namespace.
@@ -40,23 +39,16 @@ type feed struct {
 	err  error     // why, where it is known
 }
 
-// lister is the part of a typed client that a feed needs.
-type lister[L runtime.Object] interface {
-	List(context.Context, metav1.ListOptions) (L, error)
-	Watch(context.Context, metav1.ListOptions) (apiwatch.Interface, error)
-}
-
 // open starts the watch of a namespace.
 func (r *Rollouts) open(namespace string) *space {
 	ctx, stop := context.WithCancel(r.ctx)
 	s := &space{namespace: namespace, stop: stop, changed: make(chan struct{}, 1)}
-	apps, batch := r.client.AppsV1(), r.client.BatchV1()
-	s.pods = feedOf(r, s, "pods", &corev1.Pod{}, r.client.CoreV1().Pods(namespace))
-	s.deployments = feedOf(r, s, "deployments", &appsv1.Deployment{}, apps.Deployments(namespace))
-	s.statefulSets = feedOf(r, s, "statefulsets", &appsv1.StatefulSet{}, apps.StatefulSets(namespace))
-	s.daemonSets = feedOf(r, s, "daemonsets", &appsv1.DaemonSet{}, apps.DaemonSets(namespace))
-	s.cronJobs = feedOf(r, s, "cronjobs", &batchv1.CronJob{}, batch.CronJobs(namespace))
-	s.jobs = feedOf(r, s, "jobs", &batchv1.Job{}, batch.Jobs(namespace))
+	s.pods = feedOf(r, s, r.api.Pods(namespace))
+	s.deployments = feedOf(r, s, r.api.Deployments(namespace))
+	s.statefulSets = feedOf(r, s, r.api.StatefulSets(namespace))
+	s.daemonSets = feedOf(r, s, r.api.DaemonSets(namespace))
+	s.cronJobs = feedOf(r, s, r.api.CronJobs(namespace))
+	s.jobs = feedOf(r, s, r.api.Jobs(namespace))
 	// What the informers have to say of a watch that ended is said by the feed.
 	quiet := logr.NewContext(ctx, logr.Discard())
 	for _, f := range s.feeds() {
@@ -71,11 +63,11 @@ func (s *space) feeds() []*feed {
 	return []*feed{s.pods, s.deployments, s.statefulSets, s.daemonSets, s.cronJobs, s.jobs}
 }
 
-func feedOf[L runtime.Object](r *Rollouts, s *space, what string, example runtime.Object, api lister[L]) *feed {
-	f := &feed{what: what}
+func feedOf[T metav1.Object, L runtime.Object](r *Rollouts, s *space, of api.Collection[T, L]) *feed {
+	f := &feed{what: of.Resource}
 	lw := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			list, err := api.List(ctx, o)
+			list, err := of.List(ctx, o)
 			if err != nil {
 				f.end(r.now(), err)
 				s.poke()
@@ -83,7 +75,7 @@ func feedOf[L runtime.Object](r *Rollouts, s *space, what string, example runtim
 			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (apiwatch.Interface, error) {
-			w, err := api.Watch(ctx, o)
+			w, err := of.Watch(ctx, o)
 			if err != nil {
 				f.end(r.now(), err)
 				s.poke()
@@ -97,13 +89,13 @@ func feedOf[L runtime.Object](r *Rollouts, s *space, what string, example runtim
 			})}, nil
 		},
 	}
-	f.informer = cache.NewSharedIndexInformer(cache.ToListWatcherWithWatchListSemantics(lw, r.client), example, 0, cache.Indexers{})
+	f.informer = cache.NewSharedIndexInformer(cache.ToListWatcherWithWatchListSemantics(lw, of), of.New(), 0, cache.Indexers{})
 	poke := func() { s.poke() }
 	// None of these fails on an informer that has not been started.
 	_ = f.informer.SetTransform(trim)
 	_ = f.informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
 		f.note(err)
-		r.log.Debug("watch ended", "namespace", s.namespace, "what", what, "err", err)
+		r.log.Debug("watch ended", "namespace", s.namespace, "what", of.Resource, "err", err)
 	})
 	_, _ = f.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc: func(any) { poke() }, UpdateFunc: func(any, any) { poke() }, DeleteFunc: func(any) { poke() },

@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/belaybot/belay/rules/watch"
 )
@@ -75,22 +74,22 @@ func (c *Cluster) scalable(ctx context.Context, kind string, w watch.Workload) (
 	switch kind {
 	case "Deployment":
 		get := attempt{"get", "apps", "deployments", w.Namespace, w.Name}
-		d, err := c.client.AppsV1().Deployments(w.Namespace).Get(ctx, w.Name, metav1.GetOptions{})
+		d, err := c.api.Deployments(w.Namespace).Get(ctx, w.Name)
 		if err := get.check(err); err != nil {
 			return nil, err
 		}
 		return &scalable{kind, d.ObjectMeta, asked(d.Spec.Replicas), d.Status.ObservedGeneration, d.Spec.Selector, func(ctx context.Context, patch []byte) error {
-			_, err := c.client.AppsV1().Deployments(w.Namespace).Patch(ctx, w.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: manager})
+			_, err := c.api.Deployments(w.Namespace).Merge(ctx, w.Name, patch, metav1.PatchOptions{FieldManager: manager})
 			return attempt{"patch", "apps", "deployments", w.Namespace, w.Name}.check(err)
 		}}, nil
 	case "StatefulSet":
 		get := attempt{"get", "apps", "statefulsets", w.Namespace, w.Name}
-		s, err := c.client.AppsV1().StatefulSets(w.Namespace).Get(ctx, w.Name, metav1.GetOptions{})
+		s, err := c.api.StatefulSets(w.Namespace).Get(ctx, w.Name)
 		if err := get.check(err); err != nil {
 			return nil, err
 		}
 		return &scalable{kind, s.ObjectMeta, asked(s.Spec.Replicas), s.Status.ObservedGeneration, s.Spec.Selector, func(ctx context.Context, patch []byte) error {
-			_, err := c.client.AppsV1().StatefulSets(w.Namespace).Patch(ctx, w.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: manager})
+			_, err := c.api.StatefulSets(w.Namespace).Merge(ctx, w.Name, patch, metav1.PatchOptions{FieldManager: manager})
 			return attempt{"patch", "apps", "statefulsets", w.Namespace, w.Name}.check(err)
 		}}, nil
 	}
@@ -139,7 +138,7 @@ func (c *Cluster) noPodsLeft(ctx context.Context, w *scalable) (bool, error) {
 		return false, refuse("its selector cannot be read: %s", err)
 	}
 	list := attempt{"list", "", "pods", w.meta.Namespace, ""}
-	pods, err := c.client.CoreV1().Pods(w.meta.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
+	pods, err := c.api.Pods(w.meta.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
 	if err := list.check(err); err != nil {
 		return false, err
 	}

@@ -9,8 +9,9 @@ import (
 	"strconv"
 	"time"
 
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+
+	"github.com/belaybot/belay/bot/cluster/api"
 )
 
 // startLimit is how long a part may take to serve: it takes seconds, and a
@@ -100,12 +101,12 @@ func (cp *ControlPlane) StartAPIServer(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	client, err := kubernetes.NewForConfig(cp.config)
+	client, err := api.New(cp.config)
 	if err != nil {
 		return err
 	}
 	return process.until(ctx, func(ctx context.Context) error {
-		_, err := client.RESTClient().Get().AbsPath("/readyz").DoRaw(ctx)
+		_, err := client.Core.Get().AbsPath("/readyz").DoRaw(ctx)
 		return err
 	})
 }

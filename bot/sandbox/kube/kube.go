@@ -14,6 +14,7 @@ package kube
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,12 +23,11 @@ import (
 	"path/filepath"
 	"sync"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/belaybot/belay/bot/cluster/api"
 )
 
 // Version is the Kubernetes release that hack/kube/go.mod builds.
@@ -152,11 +152,17 @@ func (cp *ControlPlane) ConfigFor(ctx context.Context, user string) (*rest.Confi
 		config.Impersonate = rest.ImpersonationConfig{UserName: user}
 		return config, nil
 	}
-	client, err := kubernetes.NewForConfig(config)
+	client, err := api.New(config)
 	if err != nil {
 		return nil, err
 	}
-	token, err := client.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, name, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	answer, err := client.Core.Post().Namespace(namespace).Resource("serviceaccounts").Name(name).SubResource("token").
+		SetHeader("Content-Type", "application/json").SetHeader("Accept", "application/json").
+		Body([]byte(`{"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}`)).DoRaw(ctx)
+	var token struct{ Status struct{ Token string } }
+	if err == nil {
+		err = json.Unmarshal(answer, &token)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("token of service account %s/%s: %w", namespace, name, err)
 	}

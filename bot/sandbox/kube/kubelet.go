@@ -13,10 +13,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/informers"
-	"k8s.io/client-go/kubernetes"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/belaybot/belay/bot/cluster/api"
 )
 
 // NodeName is the one node.
@@ -25,7 +27,7 @@ const NodeName = "sandbox"
 // Kubelet is the node: it takes every pod that has none, plays the script of
 // each container's image and serves the logs to the API server.
 type Kubelet struct {
-	client kubernetes.Interface
+	client *api.Client
 	log    *slog.Logger
 	speed  float64
 	ctx    context.Context
@@ -41,7 +43,7 @@ type Kubelet struct {
 
 // startKubelet registers the node and starts to take pods.
 func startKubelet(ctx context.Context, cp *ControlPlane) (*Kubelet, error) {
-	client, err := kubernetes.NewForConfig(cp.config)
+	client, err := api.New(cp.config)
 	if err != nil {
 		return nil, err
 	}
@@ -59,8 +61,15 @@ func startKubelet(ctx context.Context, cp *ControlPlane) (*Kubelet, error) {
 		k.close()
 		return nil, fmt.Errorf("register the node: %w", err)
 	}
-	factory := informers.NewSharedInformerFactory(client, 0)
-	pods := factory.Core().V1().Pods().Informer()
+	everywhere := client.Pods("")
+	pods := cache.NewSharedIndexInformer(cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			return everywhere.List(ctx, o)
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (apiwatch.Interface, error) {
+			return everywhere.Watch(ctx, o)
+		},
+	}, everywhere), &corev1.Pod{}, 0, cache.Indexers{})
 	_, err = pods.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(object any) { k.sync(object.(*corev1.Pod)) },
 		UpdateFunc: func(_, object any) { k.sync(object.(*corev1.Pod)) },
@@ -70,8 +79,7 @@ func startKubelet(ctx context.Context, cp *ControlPlane) (*Kubelet, error) {
 		k.close()
 		return nil, err
 	}
-	factory.StartWithContext(k.ctx)
-	k.work.Go(func() { <-k.ctx.Done(); factory.Shutdown() })
+	k.work.Go(func() { pods.RunWithContext(k.ctx) })
 	if !cache.WaitForCacheSync(ctx.Done(), pods.HasSynced) {
 		k.close()
 		return nil, fmt.Errorf("the kubelet sees no pods: %w", ctx.Err())
@@ -157,10 +165,10 @@ func (k *Kubelet) forget(object any) {
 // bind is the whole scheduler: there is one node and it takes everything.
 func (k *Kubelet) bind(object *corev1.Pod) {
 	for k.ctx.Err() == nil {
-		err := k.client.CoreV1().Pods(object.Namespace).Bind(k.ctx, &corev1.Binding{
+		err := k.client.Core.Post().Namespace(object.Namespace).Resource("pods").Name(object.Name).SubResource("binding").Body(&corev1.Binding{
 			ObjectMeta: metav1.ObjectMeta{Name: object.Name, UID: object.UID},
 			Target:     corev1.ObjectReference{Kind: "Node", Name: NodeName},
-		}, metav1.CreateOptions{})
+		}).Do(k.ctx).Error()
 		if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 			return
 		}
@@ -170,7 +178,7 @@ func (k *Kubelet) bind(object *corev1.Pod) {
 
 // remove takes away a deleted pod of which nothing runs.
 func (k *Kubelet) remove(object *corev1.Pod) error {
-	return k.client.CoreV1().Pods(object.Namespace).Delete(k.ctx, object.Name, metav1.DeleteOptions{
+	return k.client.Pods(object.Namespace).Delete(k.ctx, object.Name, metav1.DeleteOptions{
 		GracePeriodSeconds: new(int64), Preconditions: metav1.NewUIDPreconditions(string(object.UID)),
 	})
 }
@@ -200,17 +208,18 @@ func (k *Kubelet) register(ctx context.Context, port int) error {
 			NodeInfo:        corev1.NodeSystemInfo{KubeletVersion: Version, OperatingSystem: "linux"},
 		},
 	}
-	created, err := k.client.CoreV1().Nodes().Create(ctx, node, metav1.CreateOptions{})
+	nodes := api.Of[corev1.Node, corev1.NodeList](k.client.Core, "nodes", "")
+	created, err := nodes.Create(ctx, node, metav1.CreateOptions{})
 	if err != nil {
 		return err
 	}
 	created.Status, created.Spec.Taints = node.Status, nil
-	if created, err = k.client.CoreV1().Nodes().UpdateStatus(ctx, created, metav1.UpdateOptions{}); err != nil {
+	if created, err = nodes.Update(ctx, created, "status"); err != nil {
 		return err
 	}
 	// New nodes are born with a taint that the node controller takes away.
 	created.Spec.Taints = nil
-	_, err = k.client.CoreV1().Nodes().Update(ctx, created, metav1.UpdateOptions{})
+	_, err = nodes.Update(ctx, created)
 	return err
 }
 

@@ -104,8 +104,8 @@ func (p *pod) report() {
 }
 
 func (p *pod) update(ctx context.Context) error {
-	pods := p.kubelet.client.CoreV1().Pods(p.object.Namespace)
-	live, err := pods.Get(ctx, p.object.Name, metav1.GetOptions{})
+	pods := p.kubelet.client.Pods(p.object.Namespace)
+	live, err := pods.Get(ctx, p.object.Name)
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (p *pod) update(ctx context.Context) error {
 		return apierrors.NewNotFound(corev1.Resource("pods"), p.object.Name)
 	}
 	live.Status = p.status()
-	_, err = pods.UpdateStatus(ctx, live, metav1.UpdateOptions{})
+	_, err = pods.Update(ctx, live, "status")
 	return err
 }
 
