@@ -1,7 +1,6 @@
 package notes
 
 import (
-	"regexp"
 	"strings"
 )
 
@@ -10,7 +9,7 @@ import (
 type definitions map[string]string
 
 // definitionPattern matches "[1.2.3]: https://example.org/compare", "  [#12]: <https://example.org>"; not "[^1]: a footnote", "- [x]: y".
-var definitionPattern = regexp.MustCompile(`(?m)^ {0,3}\[([^\]\[^][^\]\[]{0,80})\]:[ \t]+<?(\S{1,1000}?)>?(?:[ \t]+(?:"[^"\n]*"|'[^'\n]*'|\([^)\n]*\)))?[ \t]*$`)
+var definitionPattern = matching(`(?m)^ {0,3}\[([^\]\[^][^\]\[]{0,80})\]:[ \t]+<?(\S{1,1000}?)>?(?:[ \t]+(?:"[^"\n]*"|'[^'\n]*'|\([^)\n]*\)))?[ \t]*$`)
 
 func linkDefinitions(text string) definitions {
 	defs := definitions{}

@@ -1,7 +1,6 @@
 package notes
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -20,15 +19,15 @@ type releaseHeading struct {
 
 var (
 	// datePattern matches "2024-01-31", "2024/1/31", "2026-0X-XX", "202x-xx-xx", "(2024.01.31)"; not "2024.1.2" or "24.1.31".
-	datePattern = regexp.MustCompile(`(?i)\b(?:\d{3}[\dx][-/][\dx]{1,2}[-/][\dx]{1,2}|\d{4}\.\d{2}\.\d{2})\b`)
+	datePattern = matching(`(?i)\b(?:\d{3}[\dx][-/][\dx]{1,2}[-/][\dx]{1,2}|\d{4}\.\d{2}\.\d{2})\b`)
 	// longDatePattern matches "July 24, 2026", "6 May 2026", "Aug 9th 2019", "May 2026"; not "May 1".
-	longDatePattern = regexp.MustCompile(`(?i)\b(?:(\d{1,2})(?:st|nd|rd|th)? +)?(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? +(?:(\d{1,2})(?:st|nd|rd|th)?,? +)?(\d{4})\b`)
+	longDatePattern = matching(`(?i)\b(?:(\d{1,2})(?:st|nd|rd|th)? +)?(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? +(?:(\d{1,2})(?:st|nd|rd|th)?,? +)?(\d{4})\b`)
 	// americanDate matches "12/21/2012" and "1.3.2021"; not "1.2.3".
-	americanDate = regexp.MustCompile(`\b\d{1,2}[/.]\d{1,2}[/.](?:19|20)\d{2}\b`)
+	americanDate = matching(`\b\d{1,2}[/.]\d{1,2}[/.](?:19|20)\d{2}\b`)
 	// clock matches the time beside a date, "17:20", "02:35:10"; not "1:2".
-	clock = regexp.MustCompile(`(?:^|\s)\d{1,2}:\d{2}(?::\d{2})?(?:\s|$)`)
+	clock = matching(`(?:^|\s)\d{1,2}:\d{2}(?::\d{2})?(?:\s|$)`)
 	// unreleasedPattern matches "Unreleased", "[Unreleased]", "Next release", "Main / Unreleased", "Upcoming changes"; not "Released".
-	unreleasedPattern = regexp.MustCompile(`(?i)^\W*(?:(?:main|master|develop)\b\W*(?:/|$)|unreleased\b|not(?: yet)? released\b|upcoming\b|next(?: (?:release|version))?\W*$|in development\b|future(?: release)?\W*$|tip\W*$|head\W*$|trunk\W*$|dev\W*$|development\W*$)`)
+	unreleasedPattern = matching(`(?i)^\W*(?:(?:main|master|develop)\b\W*(?:/|$)|unreleased\b|not(?: yet)? released\b|upcoming\b|next(?: (?:release|version))?\W*$|in development\b|future(?: release)?\W*$|tip\W*$|head\W*$|trunk\W*$|dev\W*$|development\W*$)`)
 )
 
 // notBefore are words that make a heading with a version in it something else

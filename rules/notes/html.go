@@ -1,17 +1,16 @@
 package notes
 
 import (
-	"regexp"
 	"strings"
 )
 
 var (
 	// block matches the tags that begin or end a line in HTML notes: "<li>", "</p>", "<br/>", "<h3 class='x'>".
-	block = regexp.MustCompile(`(?i)[ \t]*<(/?)(h[1-6]|li|p|ul|ol|tr|br|div|table|section|dt|dd|details|summary)\b[^<>]{0,500}>[ \t]*`)
+	block = matching(`(?i)[ \t]*<(/?)(h[1-6]|li|p|ul|ol|tr|br|div|table|section|dt|dd|details|summary)\b[^<>]{0,500}>[ \t]*`)
 	// codeTag matches "<code>", "</code>", "<tt>".
-	codeTag = regexp.MustCompile(`(?i)</?(?:code|tt|kbd)\b[^<>]{0,500}>`)
+	codeTag = matching(`(?i)</?(?:code|tt|kbd)\b[^<>]{0,500}>`)
 	// inlineTag matches the tags that only dress words: "<strong>", "<a href='x'>".
-	inlineTag = regexp.MustCompile(`(?i)</?(?:a|b|strong|i|em|u|span|small|sub|sup|td|th|tbody|thead)\b[^<>]{0,500}>`)
+	inlineTag = matching(`(?i)</?(?:a|b|strong|i|em|u|span|small|sub|sup|td|th|tbody|thead)\b[^<>]{0,500}>`)
 )
 
 // htmlAsLines gives notes that are written as HTML lists the lines that the

@@ -1,23 +1,22 @@
 package notes
 
 import (
-	"regexp"
 	"strings"
 )
 
 var (
 	// headingLineForm matches "## Fixed ##", "# 1.2"; not "#12" or "    # code".
-	headingLineForm = regexp.MustCompile(`^ {0,3}(#{1,6})[ \t]+(.*?)[ \t#]*$`)
+	headingLineForm = matching(`^ {0,3}(#{1,6})[ \t]+(.*?)[ \t#]*$`)
 	// underline matches "=====", "---", "~~~~"; not "a --- b".
-	underline = regexp.MustCompile("^ {0,3}([=~^*+\"'`.:_-])([=~^*+\"'`.:_-]*)[ \t]*$")
+	underline = matching("^ {0,3}([=~^*+\"'`.:_-])([=~^*+\"'`.:_-]*)[ \t]*$")
 	// fenceLine matches "```go", "~~~~", "  ```"; not "a ``` b".
-	fenceLine = regexp.MustCompile("^[ \t>]*(?:[-*+] +)?(`{3,}|~{3,})(.*)$")
+	fenceLine = matching("^[ \t>]*(?:[-*+] +)?(`{3,}|~{3,})(.*)$")
 	// linkText matches "[a](b)", "![a](b)"; not "[a][b]".
-	linkText = regexp.MustCompile(`!?\[([^\[\]]*)\]\([^()\s]*(?:\([^()]*\)[^()\s]*)*(?:\s+"[^"]*")?\)`)
+	linkText = matching(`!?\[([^\[\]]*)\]\([^()\s]*(?:\([^()]*\)[^()\s]*)*(?:\s+"[^"]*")?\)`)
 	// refLink matches "[a][b]", "[a][]"; not "[a]".
-	refLink = regexp.MustCompile(`\[([^\[\]]+)\]\[[^\[\]]*\]`)
+	refLink = matching(`\[([^\[\]]+)\]\[[^\[\]]*\]`)
 	// anchor matches the tags that people put into headings: `<a name="x">`, "</b>"; not "<T>".
-	anchor = regexp.MustCompile(`(?i)</?(?:a|h[1-6]|b|strong|sup|sub|p|br|span|div|small)\b[^<>]*>`)
+	anchor = matching(`(?i)</?(?:a|h[1-6]|b|strong|sup|sub|p|br|span|div|small)\b[^<>]*>`)
 )
 
 // heading is a line of a changelog that heads what follows.

@@ -1,38 +1,37 @@
 package notes
 
 import (
-	"regexp"
 	"strings"
 )
 
 var (
 	// mention matches "@octocat", "(@acme/ops"; not "a@b.example" or "@ home".
-	mention = regexp.MustCompile(`(^|[^A-Za-z0-9_])@([A-Za-z0-9])`)
+	mention = matching(`(^|[^A-Za-z0-9_])@([A-Za-z0-9])`)
 	// issueRef matches the "#1" of "#12", "owner/repo#1", "fixes #3"; not "# Title".
-	issueRef = regexp.MustCompile(`#(\d)`)
+	issueRef = matching(`#(\d)`)
 	// ghRef matches "GH-12", "gh-1"; not "GHSA-1".
-	ghRef = regexp.MustCompile(`(?i)\b(gh)-(\d)`)
+	ghRef = matching(`(?i)\b(gh)-(\d)`)
 	// githubURL matches links that GitHub turns into references: ".../issues/5", ".../pull/7", ".../commit/abc"; not ".../releases/tag/v1".
 	// redirect.github.com leads to the same page and leaves no trace on it.
-	githubURL = regexp.MustCompile(`(?i)(https?://)(?:www\.)?github\.com(/[^\s/]+/[^\s/]+/(?:issues|pull|discussions|commit)/)`)
+	githubURL = matching(`(?i)(https?://)(?:www\.)?github\.com(/[^\s/]+/[^\s/]+/(?:issues|pull|discussions|commit)/)`)
 	// autolink matches "<https://example.org>"; not "<b>".
-	autolink = regexp.MustCompile(`<(https?://[^<>\s]+)>`)
+	autolink = matching(`<(https?://[^<>\s]+)>`)
 	// imageLink matches "![alt](x.png)", "![alt][ref]", "![](x (1).png)"; not "[text](x)".
-	imageLink = regexp.MustCompile(`!\[([^\[\]]*)\](?:\([^()]*(?:\([^()]*\)[^()]*)*\)|\[[^\[\]]*\])`)
+	imageLink = matching(`!\[([^\[\]]*)\](?:\([^()]*(?:\([^()]*\)[^()]*)*\)|\[[^\[\]]*\])`)
 	// otherLink matches "[text](https://example.org)", "[text](<x>)", `[text](x "title")`; not "[text]".
-	otherLink = regexp.MustCompile(`\[([^\[\]]*)\]\(\s*<?([^()\s<>]*(?:\([^()\s]*\)[^()\s]*)*)>?[^()]*\)`)
+	otherLink = matching(`\[([^\[\]]*)\]\(\s*<?([^()\s<>]*(?:\([^()\s]*\)[^()\s]*)*)>?[^()]*\)`)
 	// skipCI matches "[skip ci]", "[ci skip]", "[no-ci]", "[skip actions]"; not "skip ci".
-	skipCI = regexp.MustCompile(`(?i)\[(skip|ci|no|actions)([ -]+)(ci|skip|actions)\]`)
+	skipCI = matching(`(?i)\[(skip|ci|no|actions)([ -]+)(ci|skip|actions)\]`)
 	// noCI matches "***NO_CI***", "*** no_ci ***"; not "NO_CI".
-	noCI = regexp.MustCompile(`(?i)\*\*\*\s*NO_CI\s*\*\*\*`)
+	noCI = matching(`(?i)\*\*\*\s*NO_CI\s*\*\*\*`)
 	// skipChecks matches the commit trailer "skip-checks: true"; not "skip checks".
-	skipChecks = regexp.MustCompile(`(?i)\b(skip-checks)\s*:\s*(true)`)
+	skipChecks = matching(`(?i)\b(skip-checks)\s*:\s*(true)`)
 	// slash matches a line that begins like a command to belay: "/upgrade approve", "  /belay hold"; not "see /upgrade".
-	slash = regexp.MustCompile(`^(\s*)/(upgrade|belay)`)
+	slash = matching(`^(\s*)/(upgrade|belay)`)
 	// refDef matches "[1.2.3]: https://example.org"; not "[x] done".
-	refDef = regexp.MustCompile(`^\s{0,3}\[[^\]]+\]:`)
+	refDef = matching(`^\s{0,3}\[[^\]]+\]:`)
 	// htmlLike matches what a browser could read as a tag or comment: "<b", "</a", "<!"; not "a < b".
-	htmlLike = regexp.MustCompile(`<([A-Za-z/!?])`)
+	htmlLike = matching(`<([A-Za-z/!?])`)
 )
 
 // maxSafe bounds what is made safe to show: twice what a pull request can hold.

@@ -1,12 +1,11 @@
 package notes
 
 import (
-	"regexp"
 	"strings"
 )
 
 // listItem matches lines that go on with a release rather than open one: "- 1.2.3", "* x", "\t+ y", "1) z"; not "1.2.3".
-var listItem = regexp.MustCompile(`^(?:\s|[-*+•] |\d+\) )`)
+var listItem = matching(`^(?:\s|[-*+•] |\d+\) )`)
 
 // plainSections finds the releases of a ChangeLog without Markdown headings:
 // lines at the left margin that say little more than a version, after a blank

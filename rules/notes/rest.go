@@ -1,25 +1,24 @@
 package notes
 
 import (
-	"regexp"
 	"strings"
 )
 
 var (
 	// restDirective matches ".. note::", ".. _anchor:", ".. code-block:: sh"; not "... and more".
-	restDirective = regexp.MustCompile(`(?m)^\s*\.\. (?:[\w-]+::|_[^:\n]+:)`)
+	restDirective = matching(`(?m)^\s*\.\. (?:[\w-]+::|_[^:\n]+:)`)
 	// restRole matches ":ref:`text`", ":issue:`123`"; not ": `x`".
-	restRole = regexp.MustCompile("(?::[\\w.+-]+){1,2}:`([^`<\n]*?)(?: *<[^`>\n]*>)?`")
+	restRole = matching("(?::[\\w.+-]+){1,2}:`([^`<\n]*?)(?: *<[^`>\n]*>)?`")
 	// restLink matches "`text <https://example.org>`_" and with two underscores; not "`code`".
-	restLink = regexp.MustCompile("`([^`<\n]+?) *<([^`>\n]+)>`__?")
+	restLink = matching("`([^`<\n]+?) *<([^`>\n]+)>`__?")
 	// restNamed matches "`Upgrade notes`_"; not "`code`".
-	restNamed = regexp.MustCompile("`([^`<\n]+)`__?")
+	restNamed = matching("`([^`<\n]+)`__?")
 	// atxHeading matches "# Title", "### 1.2"; not "#123".
-	atxHeading = regexp.MustCompile(`(?m)^#{1,6} \S`)
+	atxHeading = matching(`(?m)^#{1,6} \S`)
 	// restAdmonition matches ".. warning::", ".. versionchanged:: 1.2"; group 1 is the name, 2 what follows.
-	restAdmonition = regexp.MustCompile(`^(\s*)\.\. ([\w-]+):: ?(.*)$`)
+	restAdmonition = matching(`^(\s*)\.\. ([\w-]+):: ?(.*)$`)
 	// restDefinition matches ".. _name: https://example.org"; group 1 is the name, 2 the address.
-	restDefinition = regexp.MustCompile("^\\.\\. _`?([^:`]+)`?: *(https?://\\S+)$")
+	restDefinition = matching("^\\.\\. _`?([^:`]+)`?: *(https?://\\S+)$")
 )
 
 // isRest reports whether a text is reStructuredText rather than Markdown: it

@@ -1,12 +1,11 @@
 package notes
 
 import (
-	"regexp"
 	"strings"
 )
 
 // advisory matches "CVE-2024-12345", "cve-2021-44228", "GHSA-7g45-4rm6-3mq3"; not "CVE-24-1".
-var advisory = regexp.MustCompile(`(?i)\bCVE-\d{4}-\d{4,19}\b|\bGHSA(?:-[23456789cfghjmpqrvwx]{4}){3}\b`)
+var advisory = matching(`(?i)\bCVE-\d{4}-\d{4,19}\b|\bGHSA(?:-[23456789cfghjmpqrvwx]{4}){3}\b`)
 
 // Security returns the CVE and GHSA ids of the text, upper case, each once, in
 // order. It does not matter whether they stand in text, links or code.
