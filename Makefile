@@ -12,7 +12,7 @@ UPDATED  = $$(grep -rlE 'Bool\("update"' --include='*_test.go' cmd bot rules hac
 .PHONY: build demo setup kube test test-short check bench fuzz golden clean
 
 build: ## bin/belay
-	$(GO) build -trimpath -o bin/belay ./cmd/belay
+	$(GO) build -trimpath -ldflags "-s -w" -o bin/belay ./cmd/belay
 
 demo: ## plans, then four upgrades from dispatch to end, on this machine alone
 	$(GO) run ./cmd/belay demo

@@ -8,8 +8,6 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
-	"github.com/hashicorp/hcl/v2/hclwrite"
-	"github.com/zclconf/go-cty/cty"
 
 	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/watch"
@@ -350,7 +348,6 @@ func lineEnd(src []byte, line int) int {
 }
 
 func envBlock(indent, name, value string, crlf bool) string {
-	quoted := func(s string) string { return string(hclwrite.TokensForValue(cty.StringVal(s)).Bytes()) }
 	block := indent + "env {\n" + indent + "  name  = " + quoted(name) + "\n" + indent + "  value = " + quoted(value) + "\n" + indent + "}\n"
 	if crlf {
 		block = strings.ReplaceAll(block, "\n", "\r\n")
