@@ -245,31 +245,6 @@ func (r *Reconciler) lookAtBackup(ctx context.Context, j *job) error {
 	return nil
 }
 
-const timeForm = time.RFC3339Nano
-
-func windowKey(repository string) string { return "window " + strings.ToLower(repository) }
-
-// window says when the rate limit's window opened and how many were started in
-// it; zero when none is open.
-func (r *Reconciler) window(ctx context.Context, repository string, length time.Duration) (time.Time, int, error) {
-	value, err := r.opts.Store.Get(ctx, windowKey(repository))
-	if errors.Is(err, store.ErrNotFound) {
-		return time.Time{}, 0, nil
-	}
-	if err != nil {
-		return time.Time{}, 0, err
-	}
-	opened, err := time.Parse(timeForm, value)
-	if err != nil {
-		return time.Time{}, 0, fmt.Errorf("the rate limit's window: %w", err)
-	}
-	if !r.opts.Now().Before(opened.Add(length)) {
-		return time.Time{}, 0, nil
-	}
-	n, _, err := r.opts.Store.StartedSince(ctx, repository, opened)
-	return opened, n, err
-}
-
 // tell brings the checks and the status comment up to date.
 func (r *Reconciler) tell(ctx context.Context, j *job) error {
 	if j.u.Pull == 0 || j.repo == nil {

@@ -65,7 +65,7 @@ func (r *Reconciler) dispatchTo(ctx context.Context, name string, stored store.D
 	if err != nil {
 		return nil, err
 	}
-	t := target{Image: stored.Image, Tag: stored.Tag, Digest: stored.Digest, HubLink: stored.HubLink, Dispatch: stored.ID}
+	t := target{Image: stored.Image, Tag: stored.Tag, Digest: stored.Digest, HubLink: stored.HubLink, Dispatch: stored.ID, Run: stored.Run}
 	d, err := t.dispatch()
 	if err != nil {
 		return nil, err
@@ -88,9 +88,30 @@ func (r *Reconciler) dispatchTo(ctx context.Context, name string, stored store.D
 		if err != nil {
 			return nil, err
 		}
+		if err := r.carry(ctx, o.Upgrade, t.Run); err != nil {
+			return nil, err
+		}
 		out = append(out, o)
 	}
 	return out, nil
+}
+
+// carry has an upgrade that another dispatch made, and that waits, counted by
+// the run that asks for it now.
+func (r *Reconciler) carry(ctx context.Context, upgrade, run string) error {
+	if run == "" || upgrade == "" {
+		return nil
+	}
+	changed, err := r.opts.Store.SetRun(ctx, run, upgrade)
+	if err != nil {
+		return err
+	}
+	for _, id := range changed {
+		if err := r.opts.Wake(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // join makes an upgrade, or brings the newer version to the one that is open.
@@ -175,7 +196,7 @@ func (r *Reconciler) create(ctx context.Context, repository, service, lane, from
 	if err != nil {
 		return "", false, err
 	}
-	u, created, err := r.opts.Store.CreateUpgrade(ctx, store.Upgrade{ID: newID(), Repository: repository, Service: service, Lane: lane, State: string(lifecycle.Queued),
+	u, created, err := r.opts.Store.CreateUpgrade(ctx, store.Upgrade{ID: newID(), Repository: repository, Service: service, Lane: lane, State: string(lifecycle.Queued), Run: t.Run,
 		From: from, To: to, Created: now, Data: data})
 	if err != nil {
 		return "", false, err

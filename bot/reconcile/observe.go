@@ -183,14 +183,22 @@ func (r *Reconciler) observeBase(ctx context.Context, j *job, v *view) error {
 // unmerged are the states in which the pull request's content matters.
 var unmerged = []lifecycle.State{lifecycle.Open, lifecycle.BackingUp, lifecycle.Aborted}
 
+// zoneOf is the time zone in which a repository's people live.
+func zoneOf(p policy.Policy) (*time.Location, error) {
+	if p.Schedule.Timezone == "" {
+		return time.UTC, nil
+	}
+	zone, err := time.LoadLocation(p.Schedule.Timezone)
+	if err != nil {
+		return nil, fmt.Errorf("schedule.timezone: %w", err)
+	}
+	return zone, nil
+}
+
 func observeSchedule(p policy.Policy, o *lifecycle.Observed) error {
-	zone := time.UTC
-	if p.Schedule.Timezone != "" {
-		z, err := time.LoadLocation(p.Schedule.Timezone)
-		if err != nil {
-			return fmt.Errorf("schedule.timezone: %w", err)
-		}
-		zone = z
+	zone, err := zoneOf(p)
+	if err != nil {
+		return err
 	}
 	window := func(s string) (lifecycle.Window, error) {
 		if s == "" {
@@ -203,7 +211,6 @@ func observeSchedule(p policy.Policy, o *lifecycle.Observed) error {
 		at := o.Now.In(zone)
 		return lifecycle.Window{Open: w.Contains(at), Next: w.Next(at)}, nil
 	}
-	var err error
 	if o.Opening, err = window(p.Schedule.Open); err != nil {
 		return fmt.Errorf("schedule.open: %w", err)
 	}
@@ -391,30 +398,5 @@ func (r *Reconciler) observeBackup(ctx context.Context, j *job, o *lifecycle.Obs
 	if o.State == lifecycle.Open && !lifecycle.Serves(o.Now, j.rec.Backup.Started, j.rec.Ready, b.MaxAge) {
 		o.Backup = lifecycle.None
 	}
-	return nil
-}
-
-// observeRoom asks whether the rate limit lets the upgrade start.
-func (r *Reconciler) observeRoom(ctx context.Context, j *job, o *lifecycle.Observed) error {
-	if !j.u.Started.IsZero() || j.policy.Risk.SecurityFirst && len(j.rec.Security) > 0 {
-		o.Room = true
-		return nil
-	}
-	limit := j.policy.Dispatch.Limit
-	opened, started, err := r.window(ctx, j.u.Repository, limit.Window)
-	if err != nil {
-		return err
-	}
-	queued, err := r.opts.Store.OpenUpgrades(ctx, j.u.Repository)
-	if err != nil {
-		return err
-	}
-	ahead := 0
-	for _, q := range queued {
-		if q.ID != j.u.ID && q.State == string(lifecycle.Queued) && q.Started.IsZero() && (q.Created.Before(j.u.Created) || q.Created.Equal(j.u.Created) && q.ID < j.u.ID) {
-			ahead++
-		}
-	}
-	o.Room, o.RoomAt = lifecycle.Room(o.Now, opened, started, ahead, limit.Upgrades, limit.Window)
 	return nil
 }

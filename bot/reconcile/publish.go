@@ -241,33 +241,6 @@ func (r *Reconciler) openPull(ctx context.Context, j *job, number int, pull *git
 	return number, j.repo.SetLabels(ctx, number, labels, d.Labels)
 }
 
-// started counts the upgrade against the rate limit, durably and before
-// anything is opened. One at a time per repository.
-func (r *Reconciler) started(ctx context.Context, j *job) error {
-	if !j.u.Started.IsZero() {
-		return nil
-	}
-	j.home.starting.Lock()
-	defer j.home.starting.Unlock()
-	limit := j.policy.Dispatch.Limit
-	opened, n, err := r.window(ctx, j.u.Repository, limit.Window)
-	if err != nil {
-		return err
-	}
-	now := r.opts.Now()
-	security := j.policy.Risk.SecurityFirst && len(j.rec.Security) > 0
-	if n >= limit.Upgrades && !security {
-		return &later{at: opened.Add(limit.Window), why: "the rate limit was used up meanwhile"}
-	}
-	if opened.IsZero() {
-		if err := r.opts.Store.Put(ctx, windowKey(j.u.Repository), now.UTC().Format(timeForm)); err != nil {
-			return err
-		}
-	}
-	j.u.Started = now
-	return r.save(ctx, j)
-}
-
 // checkRisk writes the check belay/risk onto the head.
 func (r *Reconciler) checkRisk(ctx context.Context, j *job, u plan.Upgrade) error {
 	conclusion := "success"

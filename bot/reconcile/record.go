@@ -96,6 +96,7 @@ type target struct {
 	Digest          string `json:"digest,omitempty"`
 	HubLink         string `json:"hub_link,omitempty"`
 	Dispatch        string `json:"dispatch,omitempty"` // its id
+	Run             string `json:"run,omitempty"`      // of the bulk run that it came with
 }
 
 func (t target) dispatch() (plan.Dispatch, error) {

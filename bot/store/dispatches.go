@@ -20,8 +20,9 @@ type Dispatch struct {
 	Status     string
 	Provider   string
 	HubLink    string
-	Source     string // diun, repository_dispatch, cli
+	Source     string // diun, repository_dispatch, bulk, scan
 	Repository string // "owner/name" that it is meant for, "" for all
+	Run        string // of the bulk run with a limit of its own that it came with, "" for none
 	Received   time.Time
 	Done       bool
 	Outcomes   []Outcome
@@ -54,9 +55,9 @@ func (s *Store) AddDispatch(ctx context.Context, d Dispatch, then func(ctx conte
 		d.Received = s.now()
 	}
 	err = s.Transact(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, s.sql(`INSERT INTO dispatches (id, image, tag, digest, status, provider, hub_link, source, repository, received)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`),
-			d.ID, d.Image, d.Tag, d.Digest, d.Status, d.Provider, d.HubLink, d.Source, d.Repository, micro(d.Received))
+		res, err := tx.ExecContext(ctx, s.sql(`INSERT INTO dispatches (id, image, tag, digest, status, provider, hub_link, source, repository, received, run)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`),
+			d.ID, d.Image, d.Tag, d.Digest, d.Status, d.Provider, d.HubLink, d.Source, d.Repository, micro(d.Received), d.Run)
 		if err != nil {
 			return s.trouble(err)
 		}
@@ -70,12 +71,12 @@ func (s *Store) AddDispatch(ctx context.Context, d Dispatch, then func(ctx conte
 	return d.ID, isNew, err
 }
 
-const dispatchColumns = "id, image, tag, digest, status, provider, hub_link, source, repository, received, done"
+const dispatchColumns = "id, image, tag, digest, status, provider, hub_link, source, repository, received, done, run"
 
 func scanDispatch(row interface{ Scan(...any) error }) (Dispatch, error) {
 	var d Dispatch
 	var received, done int64
-	err := row.Scan(&d.ID, &d.Image, &d.Tag, &d.Digest, &d.Status, &d.Provider, &d.HubLink, &d.Source, &d.Repository, &received, &done)
+	err := row.Scan(&d.ID, &d.Image, &d.Tag, &d.Digest, &d.Status, &d.Provider, &d.HubLink, &d.Source, &d.Repository, &received, &done, &d.Run)
 	d.Received, d.Done = moment(received), done != 0
 	return d, err
 }
@@ -104,8 +105,8 @@ func (s *Store) UnfinishedDispatches(ctx context.Context) ([]Dispatch, error) {
 	return s.listDispatches(ctx, "WHERE done = 0 ORDER BY received, id LIMIT ?", 10_000)
 }
 
-func (s *Store) listDispatches(ctx context.Context, rest string, limit int) ([]Dispatch, error) {
-	rows, err := s.read.QueryContext(ctx, s.sql("SELECT "+dispatchColumns+" FROM dispatches "+rest), limit)
+func (s *Store) listDispatches(ctx context.Context, rest string, args ...any) ([]Dispatch, error) {
+	rows, err := s.read.QueryContext(ctx, s.sql("SELECT "+dispatchColumns+" FROM dispatches "+rest), args...)
 	if err != nil {
 		return nil, s.trouble(err)
 	}
@@ -182,6 +183,40 @@ func (s *Store) SetOutcomes(ctx context.Context, id, repository string, outcomes
 		}
 		return nil
 	})
+}
+
+// RepeatDispatch has a dispatch planned once more that has been planned, and
+// calls then in the same transaction. run takes the place of its own.
+func (s *Store) RepeatDispatch(ctx context.Context, id, run string, then func(ctx context.Context, tx *sql.Tx, id string) error) error {
+	return s.Transact(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, s.sql("UPDATE dispatches SET done = 0, run = ? WHERE id = ? AND done = 1"), run, id)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return err
+		}
+		return then(ctx, tx, id)
+	})
+}
+
+// DispatchesByID reads dispatches by their ids, in that order; those that
+// there are not are left out.
+func (s *Store) DispatchesByID(ctx context.Context, ids []string) ([]Dispatch, error) {
+	var out []Dispatch
+	for some := range slices.Chunk(ids, 500) {
+		var args []any
+		for _, id := range some {
+			args = append(args, id)
+		}
+		list, err := s.listDispatches(ctx, "WHERE id IN (?"+strings.Repeat(", ?", len(some)-1)+")", args...)
+		if err != nil {
+			return nil, err
+		}
+		slices.SortFunc(list, func(a, b Dispatch) int { return slices.Index(some, a.ID) - slices.Index(some, b.ID) })
+		out = append(out, list...)
+	}
+	return out, nil
 }
 
 // FinishDispatch records that a dispatch has been planned everywhere.

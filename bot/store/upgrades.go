@@ -24,6 +24,7 @@ type Upgrade struct {
 	Started    time.Time // when it was counted against the rate limit; zero: not yet
 	Created    time.Time
 	Updated    time.Time
+	Run        string // of the bulk run whose limit counts in place of the repository's; "" for none
 	Version    int64  // grows with every write
 	Ladder     string // id of the first step of the ladder that it is a step of; "" where it is the only one
 	Place      int    // which step of it, from 1; 0 where it is the only one
@@ -41,7 +42,7 @@ type Event struct {
 	Data    map[string]string
 }
 
-const upgradeColumns = "id, repository, service, lane, state, from_version, to_version, pull, final, wake, started, created, updated, version, data, undo, ladder, place"
+const upgradeColumns = "id, repository, service, lane, state, from_version, to_version, pull, final, wake, started, created, updated, version, data, undo, ladder, place, run"
 
 // unmerged is the condition under which a service has one upgrade per lane.
 const unmerged = "state IN ('queued', 'open', 'backing up', 'aborted')"
@@ -50,7 +51,7 @@ func scanUpgrade(row interface{ Scan(...any) error }) (Upgrade, error) {
 	var u Upgrade
 	var final, wake, started, created, updated int64
 	var data string
-	err := row.Scan(&u.ID, &u.Repository, &u.Service, &u.Lane, &u.State, &u.From, &u.To, &u.Pull, &final, &wake, &started, &created, &updated, &u.Version, &data, &u.Undo, &u.Ladder, &u.Place)
+	err := row.Scan(&u.ID, &u.Repository, &u.Service, &u.Lane, &u.State, &u.From, &u.To, &u.Pull, &final, &wake, &started, &created, &updated, &u.Version, &data, &u.Undo, &u.Ladder, &u.Place, &u.Run)
 	u.Final, u.Wake, u.Started, u.Created, u.Updated, u.Data = final != 0, moment(wake), moment(started), moment(created), moment(updated), []byte(data)
 	return u, err
 }
@@ -75,8 +76,8 @@ func (s *Store) createUpgrade(ctx context.Context, tx *sql.Tx, u Upgrade) (Upgra
 	if len(u.Data) == 0 {
 		u.Data = []byte("{}")
 	}
-	res, err := tx.ExecContext(ctx, s.sql("INSERT INTO upgrades ("+upgradeColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"),
-		u.ID, u.Repository, u.Service, u.Lane, u.State, u.From, u.To, u.Pull, flag(u.Final), micro(u.Wake), micro(u.Started), micro(u.Created), micro(u.Updated), u.Version, string(u.Data), u.Undo, u.Ladder, u.Place)
+	res, err := tx.ExecContext(ctx, s.sql("INSERT INTO upgrades ("+upgradeColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"),
+		u.ID, u.Repository, u.Service, u.Lane, u.State, u.From, u.To, u.Pull, flag(u.Final), micro(u.Wake), micro(u.Started), micro(u.Created), micro(u.Updated), u.Version, string(u.Data), u.Undo, u.Ladder, u.Place, u.Run)
 	if err != nil {
 		return u, false, s.trouble(err)
 	}
@@ -277,15 +278,52 @@ func (s *Store) listEvents(ctx context.Context, rest string, args ...any) ([]Eve
 }
 
 // StartedSince counts the upgrades of a repository that were started at or
-// after a moment, and says when the first of them was.
+// after a moment, and says when the first of them was. Those of a bulk run with
+// a limit of its own are left out, and so are the later steps of a ladder: here
+// and below, they count with their first.
 func (s *Store) StartedSince(ctx context.Context, repository string, t time.Time) (int, time.Time, error) {
+	return s.startedSince(ctx, "repository = ? AND run = ''", t, repository)
+}
+
+// StartedOf counts those of one service, whatever run they came with.
+func (s *Store) StartedOf(ctx context.Context, repository, service string, t time.Time) (int, time.Time, error) {
+	return s.startedSince(ctx, "repository = ? AND service = ?", t, repository, service)
+}
+
+// StartedIn counts those of a bulk run.
+func (s *Store) StartedIn(ctx context.Context, run string, t time.Time) (int, time.Time, error) {
+	return s.startedSince(ctx, "run = ? AND run <> ''", t, run)
+}
+
+func (s *Store) startedSince(ctx context.Context, which string, t time.Time, args ...any) (int, time.Time, error) {
 	var n int
 	var first int64
-	err := s.read.QueryRowContext(ctx, s.sql("SELECT COUNT(*), COALESCE(MIN(started), 0) FROM upgrades WHERE repository = ? AND started >= ?"), repository, max(1, micro(t))).Scan(&n, &first)
+	err := s.read.QueryRowContext(ctx, s.sql("SELECT COUNT(*), COALESCE(MIN(started), 0) FROM upgrades WHERE "+which+" AND place < 2 AND started >= ?"), append(args, max(1, micro(t)))...).Scan(&n, &first)
 	if err != nil {
 		return 0, time.Time{}, s.trouble(err)
 	}
 	return n, moment(first), nil
+}
+
+// SetRun has upgrades that wait to be started counted by a run, and returns
+// those that are.
+func (s *Store) SetRun(ctx context.Context, run string, upgrades ...string) (changed []string, err error) {
+	err = s.Transact(ctx, func(tx *sql.Tx) error {
+		changed = nil
+		for _, id := range upgrades {
+			res, err := tx.ExecContext(ctx, s.sql("UPDATE upgrades SET run = ? WHERE id = ? AND run <> ? AND started = 0 AND state = 'queued'"), run, id, run)
+			if err != nil {
+				return err
+			}
+			if n, err := res.RowsAffected(); err != nil {
+				return err
+			} else if n > 0 {
+				changed = append(changed, id)
+			}
+		}
+		return nil
+	})
+	return changed, err
 }
 
 // Rename follows a repository that got another name.

@@ -157,7 +157,7 @@ const (
 // Window is a time in which something may happen.
 type Window struct {
 	Open bool
-	Next time.Time // when it opens, where it is shut; zero: never
+	Next time.Time // when it opens, where it is shut, in the zone of the schedule; zero: never
 }
 
 // Pull is what was seen of the pull request.
@@ -192,7 +192,7 @@ type Observed struct {
 	Redo     bool   // /upgrade plan or rebase: publish anew
 
 	Room     bool      // the rate limit lets one more start
-	RoomAt   time.Time // when it does
+	RoomAt   time.Time // when it does, in the zone of the schedule; zero: once those before it have started
 	Opening  Window    // schedule.open
 	Merging  Window    // schedule.merge
 	Turn     bool      // no other merge into the repository is on its way to the cluster

@@ -59,6 +59,12 @@ func TestNext(t *testing.T) {
 	}{
 		{"a new upgrade opens its pull request", func(o *o) { o.State = lifecycle.Queued; o.Pull.State = lifecycle.PullNone }, lifecycle.Publish, lifecycle.Open, "new version"},
 		{"the rate limit defers", func(o *o) { o.State = lifecycle.Queued; o.Room = false }, lifecycle.Wait, lifecycle.Queued, "rate limit"},
+		{"the rate limit says until when", func(o *o) {
+			o.State, o.Room, o.RoomAt = lifecycle.Queued, false, now.Add(6*time.Hour)
+		}, lifecycle.Wait, lifecycle.Queued, "waits for the rate limit: until Mon 2 Mar 18:00 UTC"},
+		{"the merge window says when it opens, in its zone", func(o *o) {
+			o.Merging = lifecycle.Window{Next: time.Date(2026, 3, 3, 9, 0, 0, 0, time.FixedZone("EET", 7200))}
+		}, lifecycle.Wait, lifecycle.Open, "belay merges: it opens Tue 3 Mar 09:00 EET"},
 		{"the opening window defers", func(o *o) { o.State = lifecycle.Queued; o.Opening.Open = false }, lifecycle.Wait, lifecycle.Queued, "window"},
 		{"what is there already needs no pull request", func(o *o) { o.State = lifecycle.Queued; o.There = true }, lifecycle.Enter, lifecycle.Obsolete, "already"},
 		{"SAFE and green merges", func(*o) {}, lifecycle.Merge, lifecycle.Applying, "gates"},

@@ -95,18 +95,6 @@ func Reviews(opinions []Opinion) Review {
 	return out
 }
 
-// Room says whether one more upgrade may start under the rate limit, and when
-// the next may where it may not. started counts those of the window that opened
-// at opened (zero: none is open), ahead those that wait and came before.
-// See SPEC section 3: the window opens with its first upgrade, and what exceeds
-// the limit waits in the order of arrival.
-func Room(now, opened time.Time, started, ahead, limit int, window time.Duration) (bool, time.Time) {
-	if opened.IsZero() || !now.Before(opened.Add(window)) {
-		started, opened = 0, now
-	}
-	return started+ahead < limit, opened.Add(window)
-}
-
 // Serves reports whether a backup that began at started lets an upgrade be merged
 // now that has been ready since ready (zero: it is not): it has to have begun
 // after that and to be no older than maxAge (0: any age). See SPEC section 10.

@@ -66,31 +66,6 @@ func TestReviews(t *testing.T) {
 	}
 }
 
-func TestRoom(t *testing.T) {
-	at := func(h int) time.Time { return now.Add(time.Duration(h) * time.Hour) }
-	for _, tc := range []struct {
-		name           string
-		opened         time.Time
-		started, ahead int
-		want           bool
-		next           time.Time
-	}{
-		{"the first opens a window", time.Time{}, 0, 0, true, at(6)},
-		{"the fifth fits", at(-1), 4, 0, true, at(5)},
-		{"the sixth waits until the window ends", at(-1), 5, 0, false, at(5)},
-		{"those who came before go first", at(-1), 3, 2, false, at(5)},
-		{"after the window the count starts again", at(-6), 5, 4, true, at(6)},
-		{"and is a limit again", at(-6), 5, 5, false, at(6)},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			got, next := lifecycle.Room(now, tc.opened, tc.started, tc.ahead, 5, 6*time.Hour)
-			if got != tc.want || !next.Equal(tc.next) {
-				t.Errorf("%v until %v, want %v until %v", got, next, tc.want, tc.next)
-			}
-		})
-	}
-}
-
 func TestServes(t *testing.T) {
 	for _, tc := range []struct {
 		name           string

@@ -61,6 +61,23 @@ func applyAgain(o Observed) time.Time { return o.Now.Add(30 * time.Second) }
 // watches go on: what is broken is still to be mended.
 const frozen = "frozen: nothing is opened or merged in this repository"
 
+// moment is how people are told a time: in the zone of the schedule.
+const moment = "Mon 2 Jan 15:04 MST"
+
+func opens(w Window) string {
+	if w.Next.IsZero() {
+		return ""
+	}
+	return "it opens " + w.Next.Format(moment)
+}
+
+func roomAt(o Observed) string {
+	if o.RoomAt.IsZero() {
+		return ""
+	}
+	return "until " + o.RoomAt.Format(moment)
+}
+
 func frozenBy(o Observed) string { return o.FrozenBy }
 
 func inSoon(o Observed) time.Time { return o.Now.Add(soon) }
@@ -111,8 +128,8 @@ var table = slices.Concat([]Rule{
 	{From: []State{Queued}, If: "an upgrade of the service is critical", When: func(o Observed) bool { return o.Locked }, Do: Wait, Why: "an earlier upgrade of the service failed and so did its revert: waits for /upgrade resume there", On: []Event{OnTurn, OnTimer}},
 	{From: []State{Queued}, If: "the repository is frozen", When: func(o Observed) bool { return o.Frozen }, Do: Wait, Why: frozen, Say: frozenBy, On: []Event{OnThaw}},
 	{From: []State{Queued}, If: "held", When: func(o Observed) bool { return o.Held }, Do: Wait, Why: "held", On: []Event{OnComment}},
-	{From: []State{Queued}, If: "the rate limit is used up", When: func(o Observed) bool { return !o.Room }, Do: Wait, Why: "waits for the rate limit", Until: func(o Observed) time.Time { return o.RoomAt }, On: []Event{OnTimer}},
-	{From: []State{Queued}, If: "outside schedule.open", When: func(o Observed) bool { return !o.Opening.Open }, Do: Wait, Why: "waits for the window in which pull requests are opened", Until: func(o Observed) time.Time { return o.Opening.Next }, On: []Event{OnTimer}},
+	{From: []State{Queued}, If: "the rate limit is used up", When: func(o Observed) bool { return !o.Room }, Do: Wait, Why: "waits for the rate limit", Say: roomAt, Until: func(o Observed) time.Time { return o.RoomAt }, On: []Event{OnTimer}},
+	{From: []State{Queued}, If: "outside schedule.open", When: func(o Observed) bool { return !o.Opening.Open }, Do: Wait, Why: "waits for the window in which pull requests are opened", Say: func(o Observed) string { return opens(o.Opening) }, Until: func(o Observed) time.Time { return o.Opening.Next }, On: []Event{OnTimer}},
 	{From: []State{Queued}, Do: Publish, To: Open, Why: "a new version is there"},
 
 	// What people did with the pull request.
@@ -149,7 +166,7 @@ var table = slices.Concat([]Rule{
 	{From: gated, If: "checks not all green", When: func(o Observed) bool { return o.Pull.Checks != Good }, Do: Wait, To: Open, Why: "waits for the checks", Until: inSoon, On: []Event{OnCheck}},
 	{From: gated, If: "a person has to agree and has not", When: needsReview, Do: Wait, To: Open, Why: "waits for an approving review, or /upgrade approve", On: []Event{OnReview, OnComment}},
 	{From: gated, If: "GitHub does not know yet whether it merges", When: func(o Observed) bool { return o.Pull.Mergeable != MergeClean }, Do: Wait, To: Open, Why: "GitHub works out whether it merges", Until: func(o Observed) time.Time { return o.Now.Add(10 * time.Second) }, On: []Event{OnTimer}},
-	{From: gated, If: "outside schedule.merge", When: func(o Observed) bool { return !o.Merging.Open }, Do: Wait, To: Open, Why: "waits for the window in which belay merges", Until: func(o Observed) time.Time { return o.Merging.Next }, On: []Event{OnTimer}},
+	{From: gated, If: "outside schedule.merge", When: func(o Observed) bool { return !o.Merging.Open }, Do: Wait, To: Open, Why: "waits for the window in which belay merges", Say: func(o Observed) string { return opens(o.Merging) }, Until: func(o Observed) time.Time { return o.Merging.Next }, On: []Event{OnTimer}},
 	{From: gated, If: "another upgrade of the service is not over", When: func(o Observed) bool { return o.Busy || o.Locked }, Do: Wait, To: Open, Why: "waits until the service's earlier upgrade is over", Until: inSoon, On: []Event{OnTurn}},
 	{From: gated, If: "another upgrade of the repository is being applied", When: func(o Observed) bool { return !o.Turn }, Do: Wait, To: Open, Why: "waits until the merge before it has been applied", Until: inSoon, On: []Event{OnTurn}},
 	{From: gated, If: "a backup is configured and none is fresh", When: needsBackup, Do: Backup, To: BackingUp, Why: "ready to merge: the backup comes first"},

@@ -32,7 +32,7 @@ var builtinKeywords = []string{"breaking", "migration required", "schema change"
 // Default is the configuration of a repository without belay.yml.
 func Default() Policy {
 	return Policy{
-		Dispatch: Dispatch{Event: "diun", Statuses: []string{"new", "update"}, Skip: slices.Clone(builtinSkip), Limit: Limit{Upgrades: 5, Window: 6 * time.Hour}},
+		Dispatch: Dispatch{Event: "diun", Statuses: []string{"new", "update"}, Skip: slices.Clone(builtinSkip), Limit: Limit{Upgrades: 5, Window: 6 * time.Hour, Services: map[string]int{}}},
 		Sources:  map[string]string{},
 		Charts:   map[string]string{},
 		Risk:     Risk{Keywords: slices.Clone(builtinKeywords), Automerge: []string{"safe"}, Strict: true, ZeroMajor: true},

@@ -53,7 +53,12 @@ var form = &key{kind: kindObject, doc: "Configuration of belay, read from .githu
 		{name: "limit", doc: "How many upgrades may start in a window; the rest waits.", kind: kindObject, keys: []*key{
 			{name: "upgrades", doc: "Upgrades per window.", kind: kindInt, def: "5"},
 			{name: "window", doc: "The window, which opens with its first upgrade.", kind: kindDuration, def: "6h"},
+			{name: "service", doc: "Upgrades of any one service per window; the later steps of a ladder are not counted.", kind: kindInt, def: "no limit of its own"},
+			{name: "services", doc: "The same for services by name.", kind: kindMap, elem: &key{kind: kindInt}, example: "{immich: 1}"},
 		}},
+	}},
+	{name: "scan", doc: "Newer tags without DIUN: belay itself asks the registries.", kind: kindObject, keys: []*key{
+		{name: "every", doc: "How often the registries are asked for the newest tag of every pin, 10m at least. Example: 6h.", kind: kindDuration, def: "never"},
 	}},
 	{name: "sources", doc: "The GitHub repository of an image, where it is not found by itself.", kind: kindMap, elem: &key{kind: kindRepo}, def: "the built-in table", example: "{ghcr.io/immich-app/immich-server: immich-app/immich}"},
 	{name: "charts", doc: "The GitHub repository of a chart repository.", kind: kindMap, elem: &key{kind: kindRepo}, def: "the built-in table", example: `{"https://charts.goauthentik.io/": goauthentik/authentik}`},

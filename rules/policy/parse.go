@@ -263,6 +263,9 @@ func scalar(n *yaml.Node, k *key) string {
 			return fmt.Sprintf("%q is not a time zone: write one such as Europe/Sofia", v)
 		}
 	case kindWindows:
+		if strings.TrimSpace(v) == "" {
+			return "is empty: leave the key out for always; belay freeze is for never"
+		}
 		if _, err := ParseWindows(v); err != nil {
 			return err.Error()
 		}
@@ -380,6 +383,11 @@ func (r *reader) decode(root *yaml.Node) {
 	}
 	take(root, &p.Dispatch.Limit.Upgrades, integer, "dispatch", "limit", "upgrades")
 	take(root, &p.Dispatch.Limit.Window, duration, "dispatch", "limit", "window")
+	take(root, &p.Dispatch.Limit.Service, integer, "dispatch", "limit", "service")
+	if n := at(root, "dispatch", "limit", "services"); n != nil {
+		entries(n, func(name string, val *yaml.Node) { p.Dispatch.Limit.Services[name] = integer(val) })
+	}
+	r.scan(at(root, "scan", "every"))
 	if n := at(root, "sources"); n != nil {
 		entries(n, func(name string, val *yaml.Node) { r.source(name, val) })
 	}
@@ -400,6 +408,18 @@ func (r *reader) decode(root *yaml.Node) {
 	take(root, &p.Schedule.Timezone, str, "schedule", "timezone")
 	take(root, &p.Schedule.Merge, str, "schedule", "merge")
 	take(root, &p.Schedule.Open, str, "schedule", "open")
+}
+
+// MinScan is how often registries are asked at most: they count requests.
+const MinScan = 10 * time.Minute
+
+func (r *reader) scan(n *yaml.Node) {
+	if n == nil {
+		return
+	}
+	if r.policy.Scan.Every = duration(n); r.policy.Scan.Every < MinScan {
+		r.fail(n, "scan.every: %q is too often for the registries: 10m at least", n.Value)
+	}
 }
 
 func (r *reader) steps(n *yaml.Node) {

@@ -16,6 +16,7 @@ import (
 type Policy struct {
 	Services  Services
 	Dispatch  Dispatch
+	Scan      Scan
 	Sources   map[string]string // as configured: image name → "owner/repository" on GitHub
 	Charts    map[string]string // as configured: chart repository URL → "owner/repository" on GitHub
 	Risk      Risk
@@ -45,8 +46,23 @@ type Dispatch struct {
 
 // Limit is the rate limit of upgrades started.
 type Limit struct {
-	Upgrades int
-	Window   time.Duration
+	Upgrades int           // of a repository
+	Window   time.Duration // opens with the first upgrade
+	Service  int           // of any one service; 0: no limit of its own
+	Services map[string]int
+}
+
+// Of is the limit of one service, 0 for none of its own.
+func (l Limit) Of(service string) int {
+	if n, ok := l.Services[service]; ok {
+		return n
+	}
+	return l.Service
+}
+
+// Scan says how often registries are asked for newer tags.
+type Scan struct {
+	Every time.Duration // 0: never
 }
 
 // Risk says how upgrades are judged.

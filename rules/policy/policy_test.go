@@ -48,7 +48,8 @@ func TestReferenceIsCurrent(t *testing.T) {
 
 const whole = `
 services:    { roots: ["stacks/*"], ignore: [legacy, "stacks/old-*"] }
-dispatch:    { statuses: [new], skip: ["me/*"], limit: { upgrades: 3, window: 1d12h } }
+dispatch:    { statuses: [new], skip: ["me/*"], limit: { upgrades: 3, window: 1d12h, service: 2, services: { immich: 1 } } }
+scan:        { every: 6h }
 sources:     { vaultwarden/server: acme/fork }
 charts:      { https://charts.example.org/: acme/charts }
 risk:        { always_step: [authentik], automerge: [safe, unknown], strict: false }
@@ -81,7 +82,8 @@ func TestParse(t *testing.T) {
 	want.Services = policy.Services{Roots: []string{"stacks/*"}, Ignore: []string{"legacy", "stacks/old-*"}}
 	want.Dispatch.Statuses = []string{"new"}
 	want.Dispatch.Skip = append(want.Dispatch.Skip, "me/*")
-	want.Dispatch.Limit = policy.Limit{Upgrades: 3, Window: 36 * time.Hour}
+	want.Dispatch.Limit = policy.Limit{Upgrades: 3, Window: 36 * time.Hour, Service: 2, Services: map[string]int{"immich": 1}}
+	want.Scan.Every = 6 * time.Hour
 	want.Sources["docker.io/vaultwarden/server"] = "acme/fork"
 	want.Charts["https://charts.example.org/"] = "acme/charts"
 	want.Risk.AlwaysStep, want.Risk.Automerge, want.Risk.Strict = []string{"authentik"}, []string{"safe", "unknown"}, false
@@ -141,6 +143,10 @@ var refused = []struct {
 	{"a list where a key belongs", "services: [stacks]\n", `services: keys are expected here`, false},
 	{"a bad duration", "apply: { timeout: soon }\n", `"soon" is not a duration: write 30s, 15m, 6h or 2d`, false},
 	{"a negative duration", "apply: { timeout: -5m }\n", `not a duration`, false},
+	{"a scan that the registries would not like", "scan:\n  every: 30s\n", `belay.yml:2:10: scan.every: "30s" is too often for the registries: 10m at least`, true},
+	{"a service's limit of none", "dispatch: { limit: { services: { immich: 0 } } }\n", `dispatch.limit.services.immich: "0" is not a whole number above 0`, false},
+	{"an empty window", "schedule:\n  merge: \"Mon 09:00-09:00\"\n", `belay.yml:2:10: schedule.merge: "Mon 09:00-09:00" is empty, since it ends when it begins`, true},
+	{"no window at all", "schedule:\n  open: \"\"\n", `belay.yml:2:9: schedule.open: is empty: leave the key out for always`, false},
 	{"a bad number", "dispatch: { limit: { upgrades: 0 } }\n", `"0" is not a whole number above 0`, false},
 	{"a bad truth", "risk: { strict: maybe }\n", `"maybe" is neither true nor false`, false},
 	{"a bad choice", "steps: often\n", `"often" is none of every, minor, major, direct`, false},
@@ -294,7 +300,7 @@ func TestWindows(t *testing.T) {
 		{"over midnight, over", "Fri 22:00-06:00", "2026-11-28 06:00", "2026-12-04 22:00"},
 		{"a range over the week's end", "Sat-Mon", "2026-11-24 12:00", "2026-11-28 00:00"},
 		{"every day", "02:00-04:00", "2026-11-24 12:00", "2026-11-25 02:00"},
-		{"spring skips the beginning", "Sun 03:30-06:00", "2026-03-29 02:00", "2026-03-29 04:30"},
+		{"spring skips the beginning", "Sun 03:30-06:00", "2026-03-29 02:00", "2026-03-29 04:00"},
 		{"autumn has the hour twice", "Sun 03:30-06:00", "2026-10-25 02:00", "2026-10-25 03:30"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -347,14 +353,20 @@ func FuzzImport(f *testing.F) {
 }
 
 func FuzzWindows(f *testing.F) {
-	f.Add("Mon-Fri 09:00-17:00, Sat 22:00-06:00", int64(1780000000))
-	f.Fuzz(func(t *testing.T, in string, unix int64) {
+	f.Add("Mon-Fri 09:00-17:00, Sat 22:00-06:00", int64(1780000000), "Europe/Sofia")
+	f.Add("Sun 03:30-03:40", int64(1774738800), "Europe/Sofia")
+	f.Add("00:00-00:30", int64(1774738800), "Asia/Beirut")
+	f.Fuzz(func(t *testing.T, in string, unix int64, name string) {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			return
+		}
 		ws, err := policy.ParseWindows(in)
 		if err != nil || len(ws) > 20 || unix < 0 || unix > 4e9 {
 			return
 		}
-		now := time.Unix(unix, 0).UTC()
-		if next := ws.Next(now); next.Before(now) || !ws.Contains(next) {
+		now := time.Unix(unix, 0).In(zone)
+		if next := ws.Next(now); !next.IsZero() && next.Before(now) || !ws.Contains(next) {
 			t.Errorf("%q from %s: next is %s", in, now, next)
 		}
 	})

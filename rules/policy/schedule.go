@@ -51,8 +51,11 @@ func parseWindow(s string) (Window, error) {
 		if strings.Contains(f, ":") {
 			start, ok1 := clock(a)
 			end, ok2 := clock(b)
-			if !ranged || !ok1 || !ok2 || start == end || i != len(fields)-1 {
+			if !ranged || !ok1 || !ok2 || i != len(fields)-1 {
 				return w, bad
+			}
+			if start == end {
+				return w, fmt.Errorf("%q is empty, since it ends when it begins: write days alone for whole days, such as \"Mon-Fri\"", s)
 			}
 			w.Start, w.End = start, end
 			continue
@@ -91,7 +94,7 @@ func clock(s string) (int, bool) {
 	return t.Hour()*60 + t.Minute(), err == nil
 }
 
-// Contains reports whether t lies in one of the windows, by the wall clock of t's location.
+// Contains reports whether t lies in one of the windows, by the clocks of t's location.
 func (ws Windows) Contains(t time.Time) bool {
 	if len(ws) == 0 {
 		return true
@@ -107,18 +110,17 @@ func (ws Windows) Contains(t time.Time) bool {
 	return false
 }
 
-// Next is the earliest time from t on that lies in a window, in t's location.
-// Clock changes are those of the location: a window that begins in the hour
-// that spring skips begins when that hour is over.
+// Next is the earliest time from t on that lies in a window, in t's location;
+// zero when there is none, as for windows that clock changes leave no moment.
 func (ws Windows) Next(t time.Time) time.Time {
 	if ws.Contains(t) {
 		return t
 	}
 	var best time.Time
 	for _, w := range ws {
-		for days := range 9 {
-			start, _, ok := w.on(t, days)
-			if ok && start.After(t) && (best.IsZero() || start.Before(best)) {
+		for days := range 16 { // one that a clock change takes comes again a week later
+			start, end, ok := w.on(t, days)
+			if ok && start.Before(end) && start.After(t) && (best.IsZero() || start.Before(best)) {
 				best = start
 			}
 		}
@@ -129,16 +131,35 @@ func (ws Windows) Next(t time.Time) time.Time {
 // on is the window that begins some days after t's date, if it begins on that weekday.
 func (w Window) on(t time.Time, days int) (start, end time.Time, ok bool) {
 	year, month, day := t.Date()
-	midnight := func(offset int) time.Time { return time.Date(year, month, day+offset, 0, 0, 0, 0, t.Location()) }
-	if !w.Days[midnight(days).Weekday()] {
+	date := time.Date(year, month, day+days, 0, 0, 0, 0, time.UTC) // where no clock change moves midnight
+	if !w.Days[date.Weekday()] {
 		return start, end, false
 	}
-	at := func(offset, minutes int) time.Time {
-		return time.Date(year, month, day+offset, minutes/60, minutes%60, 0, 0, t.Location())
-	}
-	start, end = at(days, w.Start), at(days, w.End)
+	start, end = wall(date, w.Start, t.Location()), wall(date, w.End, t.Location())
 	if w.End <= w.Start {
-		end = at(days+1, w.End)
+		end = wall(date.AddDate(0, 0, 1), w.End, t.Location())
 	}
 	return start, end, true
+}
+
+// wall is the first moment at which the clocks of a location show a time of a
+// day, in minutes after midnight. Of an hour that comes twice, in autumn, it is
+// the first; what lies in the hour that spring skips comes when that hour is over.
+func wall(date time.Time, minutes int, location *time.Location) time.Time {
+	want := date.Add(time.Duration(minutes) * time.Minute) // as if it were UTC
+	var first time.Time
+	for _, near := range []time.Duration{-24 * time.Hour, 24 * time.Hour} { // the offsets before and after a change of clocks
+		_, offset := want.Add(near).In(location).Zone()
+		t := want.Add(-time.Duration(offset) * time.Second).In(location)
+		_, shown := t.Zone()
+		if shown == offset && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	if !first.IsZero() {
+		return first
+	}
+	_, before := want.Add(-24 * time.Hour).In(location).Zone()
+	skipped, _ := want.Add(-time.Duration(before) * time.Second).In(location).ZoneBounds()
+	return skipped
 }

@@ -85,9 +85,6 @@ func (k *key) ownSchema() map[string]any {
 	case kindString, kindGlob, kindZone, kindWindows:
 	}
 	s := map[string]any{"type": "string", "minLength": 1}
-	if k.kind == kindWindows {
-		delete(s, "minLength")
-	}
 	if len(k.enum) > 0 {
 		s = map[string]any{"enum": k.enum}
 	}
