@@ -32,6 +32,11 @@ type Options struct {
 	HTTP  http.RoundTripper      // nil: http.DefaultTransport
 	Now   func() time.Time       // nil: time.Now
 	Log   *slog.Logger           // nil: slog.Default()
+
+	// Token and Only make belay act with a token that somebody else obtained, on
+	// one repository, in place of an App's key: in a workflow run. See token.go.
+	Token func() string
+	Only  string // "owner/name"
 }
 
 // App is a GitHub App. Use New to make one. It may be used by many at once.
@@ -44,6 +49,8 @@ type App struct {
 
 	mu            sync.Mutex
 	slug          string
+	person        bool                                // who acts is a user, not a bot
+	statuses      bool                                // checks are written as commit statuses
 	installations map[string]int64                    // by "owner/name" in lower case
 	clients       map[int64]*ghinstallation.Transport // by installation
 }
@@ -176,6 +183,9 @@ func (a *App) Slug(ctx context.Context) (string, error) {
 	if slug != "" {
 		return slug, nil
 	}
+	if a.opts.Token != nil {
+		return a.viewer(ctx)
+	}
 	c, err := a.asApp()
 	if err != nil {
 		return "", err
@@ -193,6 +203,9 @@ func (a *App) Slug(ctx context.Context) (string, error) {
 // Installed lists the repositories of all installations as "owner/name".
 // Suspended installations are left out.
 func (a *App) Installed(ctx context.Context) ([]string, error) {
+	if a.opts.Token != nil {
+		return []string{a.opts.Only}, nil
+	}
 	c, err := a.asApp()
 	if err != nil {
 		return nil, err
@@ -279,7 +292,7 @@ type Repository struct {
 
 	app         *App
 	owner, name string
-	transport   *ghinstallation.Transport
+	transport   *ghinstallation.Transport // nil with Options.Token
 	rest        *gh.Client
 }
 
@@ -289,6 +302,9 @@ func (a *App) Repository(ctx context.Context, name string) (*Repository, error) 
 	owner, repo, ok := strings.Cut(name, "/")
 	if !ok || owner == "" || repo == "" || strings.ContainsAny(repo, "/?#") || strings.ContainsAny(owner, "?#") {
 		return nil, fmt.Errorf("repository %q: write it as owner/name", name)
+	}
+	if a.opts.Token != nil {
+		return a.withToken(name, owner, repo)
 	}
 	a.mu.Lock()
 	id := a.installations[strings.ToLower(name)]
@@ -320,6 +336,9 @@ func (a *App) Repository(ctx context.Context, name string) (*Repository, error) 
 
 // Token is an installation token that is good for some minutes at least.
 func (r *Repository) Token(ctx context.Context) (string, error) {
+	if r.app.opts.Token != nil {
+		return r.app.opts.Token(), nil
+	}
 	token, err := r.transport.Token(ctx)
 	if err != nil {
 		return "", fmt.Errorf("%s: installation token: %w", r.Name, r.noAccess(err))

@@ -46,7 +46,7 @@ func isSame(p *gh.PullRequest) bool {
 // summary is what a list shows of a pull request.
 func summary(p *gh.PullRequest) Pull {
 	out := Pull{Number: p.GetNumber(), State: "OPEN", Title: p.GetTitle(), Body: p.GetBody(), Branch: p.GetHead().GetRef(), Head: p.GetHead().GetSHA(),
-		Author: strings.TrimSuffix(p.GetUser().GetLogin(), "[bot]"), BaseName: p.GetBase().GetRef()}
+		Author: strings.TrimSuffix(p.GetUser().GetLogin(), "[bot]"), BaseName: p.GetBase().GetRef(), Created: p.GetCreatedAt().Time, Updated: p.GetUpdatedAt().Time}
 	switch {
 	case p.MergedAt != nil:
 		out.State, out.MergeSHA = "MERGED", p.GetMergeCommitSHA()
@@ -74,6 +74,29 @@ func (r *Repository) OpenPulls(ctx context.Context, prefix string) ([]Pull, erro
 		page = resp.NextPage
 	}
 	return out, nil
+}
+
+// ClosedPulls lists up to a hundred closed and merged pull requests whose branch
+// begins with a prefix, among the hundred that changed last, newest first, with
+// what a list shows of them.
+func (r *Repository) ClosedPulls(ctx context.Context, prefix string) ([]Pull, error) {
+	list, _, err := r.rest.PullRequests.List(ctx, r.owner, r.name, &gh.PullRequestListOptions{
+		State: "closed", Sort: "updated", Direction: "desc", ListOptions: gh.ListOptions{PerPage: 100}})
+	if err != nil {
+		return nil, fmt.Errorf("%s: closed pull requests: %w", r.Name, r.noAccess(err))
+	}
+	var out []Pull
+	for _, p := range list {
+		if strings.HasPrefix(p.GetHead().GetRef(), prefix) && isOurs(p) {
+			out = append(out, summary(p))
+		}
+	}
+	return out, nil
+}
+
+// isOurs is isSame for a pull request whose branch, or fork, may be gone.
+func isOurs(p *gh.PullRequest) bool {
+	return p.GetHead().GetRepo() == nil && strings.HasPrefix(p.GetHead().GetLabel(), p.GetBase().GetUser().GetLogin()+":") || isSame(p)
 }
 
 // OpenPull opens a pull request and returns its number. A branch has one open

@@ -44,6 +44,7 @@ type Comment struct {
 	Bot    bool // written by an App or bot user
 	Body   string
 	Edited bool
+	Editor string // who changed it last, "" for nobody
 	At     time.Time
 }
 
@@ -69,6 +70,7 @@ type Pull struct {
 	MergeChecks []Check // of MergeSHA
 	MergedBy    string
 	Author      string
+	Created     time.Time // in lists only
 	Updated     time.Time
 	Labels      []string
 	Reviews     []Review // newest of each reviewer last
@@ -94,7 +96,7 @@ const pullQuery = `query($owner: String!, $name: String!, $number: Int!) {
       reviews(last: 100) { nodes { author { login } state submittedAt commit { oid } } }
       commits(last: 100) { nodes { commit { oid author { email user { login } } } } }
       head: commits(last: 1) { nodes { commit { ` + contexts + ` } } }
-      comments(last: 100) { nodes { fullDatabaseId author { login __typename } body createdAt lastEditedAt } }
+      comments(last: 100) { nodes { fullDatabaseId author { login __typename } body createdAt lastEditedAt editor { login } } }
     }
   }
 }`
@@ -192,6 +194,7 @@ type pullAnswer struct {
 					Body         string     `json:"body"`
 					CreatedAt    time.Time  `json:"createdAt"`
 					LastEditedAt *time.Time `json:"lastEditedAt"`
+					Editor       *login     `json:"editor"`
 				} `json:"nodes"`
 			} `json:"comments"`
 		} `json:"pullRequest"`
@@ -236,7 +239,7 @@ func (r *Repository) Pull(ctx context.Context, number int) (Pull, error) {
 	}
 	for _, c := range p.Comments.Nodes {
 		out.Comments = append(out.Comments, Comment{ID: c.ID, Login: c.Author.name(), Bot: c.Author != nil && c.Author.Type == "Bot",
-			Body: c.Body, Edited: c.LastEditedAt != nil, At: c.CreatedAt})
+			Body: c.Body, Edited: c.LastEditedAt != nil, Editor: c.Editor.name(), At: c.CreatedAt})
 	}
 	return out, nil
 }

@@ -32,6 +32,16 @@ func (r *Repository) EditComment(ctx context.Context, id int64, body string) err
 	return nil
 }
 
+// CommentBody reads a comment as it is now. It returns ErrNotFound when
+// somebody deleted it.
+func (r *Repository) CommentBody(ctx context.Context, id int64) (string, error) {
+	c, _, err := r.rest.Issues.GetComment(ctx, r.owner, r.name, id)
+	if err != nil {
+		return "", fmt.Errorf("%s: comment %d: %w", r.Name, id, r.noAccess(err))
+	}
+	return c.GetBody(), nil
+}
+
 // React adds a reaction to a comment: "eyes", "rocket", "confused". The same
 // one twice is one.
 func (r *Repository) React(ctx context.Context, comment int64, reaction string) error {
@@ -85,6 +95,9 @@ func (r *Repository) SetCheckRun(ctx context.Context, id int64, c CheckRun) (int
 	if len(c.Summary) > maxSummary {
 		c.Summary = strings.ToValidUTF8(c.Summary[:maxSummary], "")
 	}
+	if done, err := r.asStatus(ctx, c, nil); done || err != nil {
+		return 0, err
+	}
 	output := &gh.CheckRunOutput{Title: &c.Title, Summary: &c.Summary}
 	var details *string
 	if c.URL != "" {
@@ -102,8 +115,11 @@ func (r *Repository) SetCheckRun(ctx context.Context, id int64, c CheckRun) (int
 	}
 	run, _, err := r.rest.Checks.CreateCheckRun(ctx, r.owner, r.name, gh.CreateCheckRunOptions{
 		Name: c.Name, HeadSHA: c.Head, Status: &status, Conclusion: conclusion, CompletedAt: completed, Output: output, DetailsURL: details, ExternalID: &c.Key})
-	if err != nil {
-		return 0, fmt.Errorf("%s: check %s: %w", r.Name, c.Name, r.noAccess(err))
+	if err = r.noAccess(err); err != nil {
+		if done, _ := r.asStatus(ctx, c, err); done {
+			return 0, nil
+		}
+		return 0, fmt.Errorf("%s: check %s: %w", r.Name, c.Name, err)
 	}
 	return run.GetID(), nil
 }

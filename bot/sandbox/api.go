@@ -24,6 +24,8 @@ type call struct {
 	repo   *Repository
 	owner  string // of the installation that asks; "" for the App itself
 	login  string // of the person who asks, with a token of their own
+	actor  string // whom an answer names as the one who did it: "belay[bot]"
+	agent  string // slug of the App that acts
 	header http.Header
 }
 
@@ -64,6 +66,8 @@ var routes = map[string]handlerFunc{
 	"POST /repos/{owner}/{repo}/issues/{issue_number}/comments":         (*call).comment,
 	"PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}":          (*call).editComment,
 	"POST /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions": (*call).react,
+	"GET /repos/{owner}/{repo}/issues/comments/{comment_id}":            (*call).getComment,
+	"POST /repos/{owner}/{repo}/statuses/{sha}":                         (*call).makeStatus,
 	"POST /repos/{owner}/{repo}/check-runs":                             (*call).makeCheckRun,
 	"PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}":             (*call).editCheckRun,
 	"GET /repos/{owner}/{repo}/collaborators/{username}/permission":     (*call).permission,
@@ -150,7 +154,7 @@ func (g *GitHub) serve(w http.ResponseWriter, r *http.Request, pattern, path str
 			g.violation("%w", err)
 		}
 	}
-	c := &call{g: g, r: r, path: path, header: w.Header()}
+	c := &call{g: g, r: r, path: path, header: w.Header(), actor: slug + "[bot]", agent: slug}
 	status, answer, err := c.answer(pattern, body, f)
 	var p *problem
 	if errors.As(err, &p) {
@@ -263,6 +267,9 @@ func (c *call) identify(asApp, public bool, pattern string) error {
 		return p
 	}
 	c.owner = t.owner
+	if t.workflow != nil {
+		return c.workflow(t.workflow, pattern)
+	}
 	return nil
 }
 

@@ -84,6 +84,9 @@ func (g *GitHub) bearer(r *http.Request) (token, *problem) {
 func (g *GitHub) lookup(raw string) (token, *problem) {
 	t, ok := g.tokens[raw]
 	in := g.installations[t.owner]
+	if ok && t.workflow != nil && g.opts.Now().Before(t.until) {
+		return t, nil
+	}
 	switch {
 	case !ok || !g.opts.Now().Before(t.until) || in == nil || in.id != t.installation:
 		return t, &problem{http.StatusUnauthorized, "Bad credentials"}

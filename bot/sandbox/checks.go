@@ -31,7 +31,7 @@ func (c *call) makeCheckRun() (int, any, error) {
 	if resolve(c.repo.dir, sha) == "" {
 		return 0, nil, &problem{http.StatusUnprocessableEntity, "No commit found for SHA: " + sha}
 	}
-	run := &checkRun{id: c.g.id(), sha: sha, status: "queued", app: slug}
+	run := &checkRun{id: c.g.id(), sha: sha, status: "queued", app: c.agent}
 	c.fill(run)
 	c.repo.runs = append(c.repo.runs, run)
 	return http.StatusCreated, c.checkJSON(c.example(201), run), nil
@@ -45,4 +45,17 @@ func (c *call) editCheckRun() (int, any, error) {
 		}
 	}
 	return 0, nil, notFound
+}
+
+// makeStatus takes a commit status, as tokens that may not write checks can.
+func (c *call) makeStatus() (int, any, error) {
+	sha := c.r.PathValue("sha")
+	if resolve(c.repo.dir, sha) == "" {
+		return 0, nil, &problem{http.StatusUnprocessableEntity, "No commit found for SHA: " + sha}
+	}
+	if len([]rune(c.text("description"))) > 140 {
+		return 0, nil, &problem{http.StatusUnprocessableEntity, "Validation Failed: description is too long (maximum is 140 characters)"}
+	}
+	c.repo.setStatus(sha, c.text("context"), c.text("state"))
+	return http.StatusCreated, with(c.example(201), object{"context": c.text("context"), "state": c.text("state"), "description": c.text("description"), "creator": c.g.user(c.actor)}), nil
 }

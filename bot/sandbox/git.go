@@ -47,7 +47,13 @@ func initRepository(dir string) error {
 	if _, err := git(dir, nil, nil, "init", "--quiet", "--bare", "--initial-branch="+defaultBranch); err != nil {
 		return err
 	}
-	if _, err := git(dir, nil, nil, "config", "http.receivepack", "true"); err != nil {
+	// As on GitHub, any commit that is there can be fetched by its id.
+	config, err := os.OpenFile(filepath.Join(dir, "config"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = config.WriteString("[http]\n\treceivepack = true\n[uploadpack]\n\tallowAnySHA1InWant = true\n")
+	if err := errors.Join(err, config.Close()); err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, "hooks", "update"), []byte(protect), 0o700)

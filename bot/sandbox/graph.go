@@ -54,7 +54,7 @@ func (r *Repository) graphPull(p *pull, main string) object {
 	for _, c := range p.comments {
 		node := object{"fullDatabaseId": itoa(int(c.id)), "author": actor(c.login), "body": c.body, "createdAt": stamp(c.created)}
 		if !c.edited.IsZero() {
-			node["lastEditedAt"] = stamp(c.edited)
+			node["lastEditedAt"], node["editor"] = stamp(c.edited), actor(c.editor)
 		}
 		comments = append(comments, node)
 	}

@@ -62,7 +62,11 @@ func (g *GitHub) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 	missing := func(kind, what string, path ...string) {
 		errs = append(errs, object{"type": "NOT_FOUND", "path": path, "message": "Could not resolve to a " + kind + " with the " + what + "."})
 	}
-	data := object{"repository": func(args map[string]any) any {
+	viewer := slug + "[bot]"
+	if t.workflow != nil {
+		viewer = t.workflow.login
+	}
+	data := object{"viewer": object{"__typename": "User", "login": viewer}, "repository": func(args map[string]any) any {
 		owner, _ := args["owner"].(string)
 		name, _ := args["name"].(string)
 		repo, _ := g.find(owner, name)

@@ -54,7 +54,7 @@ func (c *call) comment() (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	return http.StatusCreated, c.commentJSON(201, c.repo.comment(p, slug+"[bot]", c.text("body"))), nil
+	return http.StatusCreated, c.commentJSON(201, c.repo.comment(p, c.actor, c.text("body"))), nil
 }
 
 func (c *call) theComment() (*comment, error) {
@@ -68,12 +68,20 @@ func (c *call) theComment() (*comment, error) {
 	return nil, notFound
 }
 
+func (c *call) getComment() (int, any, error) {
+	x, err := c.theComment()
+	if err != nil {
+		return 0, nil, err
+	}
+	return http.StatusOK, c.commentJSON(200, x), nil
+}
+
 func (c *call) editComment() (int, any, error) {
 	x, err := c.theComment()
 	if err != nil {
 		return 0, nil, err
 	}
-	x.body, x.edited = c.text("body"), c.g.opts.Now()
+	x.body, x.edited, x.editor = c.text("body"), c.g.opts.Now(), c.actor
 	return http.StatusOK, c.commentJSON(200, x), nil
 }
 
@@ -88,5 +96,5 @@ func (c *call) react() (int, any, error) {
 		x.reactions = append(x.reactions, content)
 		status = http.StatusCreated
 	}
-	return status, with(c.example(status), object{"content": content, "user": c.g.user(slug + "[bot]")}), nil
+	return status, with(c.example(status), object{"content": content, "user": c.g.user(c.actor)}), nil
 }

@@ -37,7 +37,7 @@ func (r *Repository) EditComment(number int, id int64, body string) {
 	for _, c := range p.comments {
 		if c.id == id {
 			old := c.body
-			c.body, c.edited = body, r.g.opts.Now()
+			c.body, c.edited, c.editor = body, r.g.opts.Now(), c.login
 			r.g.emit(r, "issue_comment edited", object{"changes": object{"body": object{"from": old}}, "comment": r.hookComment(c), "issue": r.hookIssue(p), "sender": r.g.user(c.login)})
 		}
 	}

@@ -11,7 +11,7 @@ func (c *call) pullJSON(base object, p *pull) object {
 	r := c.repo
 	out := with(base, object{"number": p.number, "title": p.title, "body": p.body, "state": p.state, "draft": p.draft, "user": c.g.user(p.author),
 		"html_url": c.g.URL() + "/" + r.FullName() + "/pull/" + itoa(p.number), "created_at": stamp(p.created), "updated_at": stamp(p.updated),
-		"head": object{"ref": p.head, "sha": p.sha, "label": r.owner + ":" + p.head, "repo": r.fields()},
+		"head": object{"ref": p.head, "sha": p.sha, "label": r.owner + ":" + p.head, "repo": r.headOf(p)},
 		"base": object{"ref": p.base, "label": r.owner + ":" + p.base, "repo": r.fields()}, "closed_at": nil, "merged_at": nil, "merge_commit_sha": nil})
 	if _, ok := base["merged"]; ok {
 		out["merged"] = p.merged
@@ -58,7 +58,7 @@ func (c *call) openPull() (int, any, error) {
 		}
 	}
 	now := c.g.opts.Now()
-	p := &pull{number: len(c.repo.pulls) + 1, title: c.text("title"), body: c.text("body"), head: head, sha: sha, base: base, state: "open", author: slug + "[bot]", created: now, updated: now}
+	p := &pull{number: len(c.repo.pulls) + 1, title: c.text("title"), body: c.text("body"), head: head, sha: sha, base: base, state: "open", author: c.actor, created: now, updated: now}
 	c.repo.pulls = append(c.repo.pulls, p)
 	c.g.emit(c.repo, "pull_request opened", object{"number": p.number, "pull_request": c.repo.hookPull(p), "sender": c.g.user(p.author)})
 	c.repo.autoChecks(sha)
@@ -86,7 +86,7 @@ func (c *call) editPull() (int, any, error) {
 	}
 	p.updated = c.g.opts.Now()
 	if c.text("state") == "closed" && p.state == "open" {
-		c.repo.close(p, slug+"[bot]")
+		c.repo.close(p, c.actor)
 	}
 	return http.StatusOK, c.pullJSON(c.example(200), p), nil
 }
@@ -110,7 +110,7 @@ func (c *call) mergePull() (int, any, error) {
 		return 0, nil, shut
 	}
 	message := or(c.text("commit_title"), p.title+" (#"+itoa(p.number)+")") + "\n\n" + c.text("commit_message")
-	sha, err := c.repo.merge(p, slug+"[bot]", message)
+	sha, err := c.repo.merge(p, c.actor, message)
 	if errors.Is(err, errConflict) {
 		return 0, nil, &problem{http.StatusMethodNotAllowed, "Pull Request is not mergeable"}
 	}

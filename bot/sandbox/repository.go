@@ -42,6 +42,7 @@ type pull struct {
 	mergeSHA  string
 	mergedBy  string
 	author    string
+	fork      bool // its branch is in a fork
 	created   time.Time
 	updated   time.Time
 	labels    []string
@@ -56,6 +57,7 @@ type comment struct {
 	body      string
 	created   time.Time
 	edited    time.Time
+	editor    string // who changed it last
 	reactions []string
 }
 
@@ -75,6 +77,7 @@ type checkRun struct {
 // Pull is a pull request as it is now.
 type Pull struct {
 	Number    int
+	Author    string
 	Title     string
 	Body      string
 	Branch    string
@@ -211,7 +214,7 @@ func (r *Repository) Pulls() []Pull {
 	defer r.lock()()
 	var out []Pull
 	for _, p := range r.pulls {
-		v := Pull{Number: p.number, Title: p.title, Body: p.body, Branch: p.head, Head: p.sha, State: p.state, Draft: p.draft, MergeSHA: p.mergeSHA, MergedBy: p.mergedBy, Labels: slices.Clone(p.labels)}
+		v := Pull{Number: p.number, Author: p.author, Title: p.title, Body: p.body, Branch: p.head, Head: p.sha, State: p.state, Draft: p.draft, MergeSHA: p.mergeSHA, MergedBy: p.mergedBy, Labels: slices.Clone(p.labels)}
 		if p.merged {
 			v.State = "merged"
 		}

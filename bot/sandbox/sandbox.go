@@ -75,6 +75,7 @@ type token struct {
 	owner        string
 	installation int64 // the App may be installed anew meanwhile
 	until        time.Time
+	workflow     *workflow // nil: the App's own
 }
 
 const (

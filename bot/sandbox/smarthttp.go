@@ -65,13 +65,13 @@ func (g *GitHub) serveGit(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	before := branches(repo.dir)
+	before, pusher := branches(repo.dir), g.pusher(r)
 	(&cgi.Handler{Path: filepath.Join(path, "git-http-backend"), Dir: repo.dir, Stderr: io.Discard,
-		Env: []string{"GIT_PROJECT_ROOT=" + repo.dir, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=" + slug + "[bot]", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null"}}).ServeHTTP(w, withPath(r, "/"+parts[2]))
+		Env: []string{"GIT_PROJECT_ROOT=" + repo.dir, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=" + pusher, "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null"}}).ServeHTTP(w, withPath(r, "/"+parts[2]))
 	if r.Method == http.MethodPost && service == "receive-pack" {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		repo.pushed(slug+"[bot]", before)
+		repo.pushed(pusher, before)
 	}
 }
 
@@ -94,6 +94,10 @@ func (g *GitHub) enter(r *http.Request, service, owner, name string) (repo *Repo
 		return nil, false, &problem{p.status, "Invalid username or token. Password authentication is not supported for Git operations."}
 	case p != nil:
 		return nil, false, p
+	case t.workflow != nil && (repo == nil || repo.FullName() != t.workflow.repository):
+		return nil, false, &problem{http.StatusNotFound, "Repository not found."}
+	case t.workflow != nil && t.workflow.readOnly && service == "receive-pack":
+		return nil, false, &problem{http.StatusForbidden, "Write access to repository not granted."}
 	case repo == nil || repo.owner != t.owner || repo.hidden:
 		return nil, false, &problem{http.StatusNotFound, "Repository not found."}
 	}
@@ -135,9 +139,12 @@ func (r *Repository) pushed(login string, before map[string]string) {
 				"pusher": object{"name": login}})
 		}
 		for _, p := range r.pulls {
-			if p.head == name && p.state == "open" && p.sha != sha {
+			if p.head == name && p.state == "open" && !p.fork && p.sha != sha {
 				old := p.sha
 				p.sha, p.updated = sha, r.g.opts.Now()
+				if p.author != slug+"[bot]" {
+					r.pullRefs(p)
+				}
 				r.autoChecks(sha)
 				r.g.emit(r, "pull_request synchronize", object{"number": p.number, "before": old, "after": sha, "pull_request": r.hookPull(p), "sender": r.g.user(login)})
 			}
@@ -149,7 +156,7 @@ func (r *Repository) pushed(login string, before map[string]string) {
 		}
 		r.g.emit(r, "push", object{"ref": "refs/heads/" + name, "before": sha, "after": zeroSHA, "created": false, "deleted": true, "commits": []any{}, "head_commit": nil, "pusher": object{"name": login}})
 		for _, p := range r.pulls {
-			if p.head == name && p.state == "open" {
+			if p.head == name && p.state == "open" && !p.fork {
 				r.close(p, login)
 			}
 		}

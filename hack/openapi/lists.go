@@ -8,9 +8,9 @@ var operations = []string{
 	"get /repos/{owner}/{repo}/pulls", "post /repos/{owner}/{repo}/pulls", "patch /repos/{owner}/{repo}/pulls/{pull_number}",
 	"put /repos/{owner}/{repo}/pulls/{pull_number}/merge",
 	"get /repos/{owner}/{repo}/labels", "post /repos/{owner}/{repo}/labels", "put /repos/{owner}/{repo}/issues/{issue_number}/labels",
-	"post /repos/{owner}/{repo}/issues/{issue_number}/comments", "patch /repos/{owner}/{repo}/issues/comments/{comment_id}",
+	"post /repos/{owner}/{repo}/issues/{issue_number}/comments", "get /repos/{owner}/{repo}/issues/comments/{comment_id}", "patch /repos/{owner}/{repo}/issues/comments/{comment_id}",
 	"post /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions",
-	"post /repos/{owner}/{repo}/check-runs", "patch /repos/{owner}/{repo}/check-runs/{check_run_id}",
+	"post /repos/{owner}/{repo}/statuses/{sha}", "post /repos/{owner}/{repo}/check-runs", "patch /repos/{owner}/{repo}/check-runs/{check_run_id}",
 	"get /repos/{owner}/{repo}/collaborators/{username}/permission",
 	"get /repos/{owner}/{repo}/releases", "get /repos/{owner}/{repo}/tags", "get /repos/{owner}/{repo}/contents/{path}", "get /repos/{owner}/{repo}/git/blobs/{file_sha}",
 	"get /user", "get /user/installations", "get /user/installations/{installation_id}/repositories", "delete /applications/{client_id}/token",
@@ -24,9 +24,13 @@ var webhooks = []string{"pull_request opened", "pull_request closed", "pull_requ
 	"installation created", "installation deleted", "installation suspend", "installation unsuspend",
 	"installation_repositories added", "installation_repositories removed"}
 
+// runs are events for which there are only workflow runs: belay gets no such
+// webhooks, and the Action reads their files.
+var runs = []string{"workflow_run", "workflow_dispatch"}
+
 // fields are the parts of the GraphQL schema that belay reads.
 var fields = map[string]string{
-	"Query":                              "repository",
+	"Query":                              "repository viewer",
 	"Repository":                         "id nameWithOwner defaultBranchRef pullRequest object",
 	"Ref":                                "id name target",
 	"GitObject":                          "oid",
@@ -43,7 +47,7 @@ var fields = map[string]string{
 	"PullRequestCommitConnection":        "nodes totalCount",
 	"PullRequestCommit":                  "commit",
 	"IssueCommentConnection":             "nodes",
-	"IssueComment":                       "fullDatabaseId author body createdAt lastEditedAt",
+	"IssueComment":                       "fullDatabaseId author body createdAt lastEditedAt editor",
 	"StatusCheckRollup":                  "contexts state",
 	"StatusCheckRollupContextConnection": "nodes",
 	"CheckRun":                           "name status conclusion checkSuite",

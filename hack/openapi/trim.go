@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -120,7 +121,7 @@ func examples(data []byte) ([]byte, error) {
 		have[e.Name] = e.Examples
 	}
 	out := object{}
-	for _, w := range webhooks {
+	for _, w := range slices.Concat(webhooks, runs) {
 		event, _, _ := strings.Cut(w, " ")
 		if len(have[event]) == 0 {
 			return nil, fmt.Errorf("there is no example of %s", event)
