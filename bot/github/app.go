@@ -348,10 +348,13 @@ func (r *Repository) Token(ctx context.Context) (string, error) {
 
 // URL is the repository's address for git, without credentials.
 func (r *Repository) URL() string {
-	return strings.TrimSuffix(r.app.web.String(), "/") + "/" + r.owner + "/" + r.name + ".git"
+	return r.app.webAddress() + "/" + r.owner + "/" + r.name + ".git"
 }
+
+// webAddress is GitHub's address for people, without a slash at its end.
+func (a *App) webAddress() string { return strings.TrimSuffix(a.web.String(), "/") }
 
 // PullURL is a pull request's address for people.
 func (r *Repository) PullURL(number int) string {
-	return fmt.Sprintf("%s/%s/%s/pull/%d", strings.TrimSuffix(r.app.web.String(), "/"), r.owner, r.name, number)
+	return fmt.Sprintf("%s/%s/%s/pull/%d", r.app.webAddress(), r.owner, r.name, number)
 }

@@ -187,16 +187,7 @@ type pullAnswer struct {
 					Commit rollup `json:"commit"`
 				} `json:"nodes"`
 			} `json:"head"`
-			Comments struct {
-				Nodes []struct {
-					ID           int64      `json:"fullDatabaseId,string"` // databaseId has 32 bits
-					Author       *login     `json:"author"`
-					Body         string     `json:"body"`
-					CreatedAt    time.Time  `json:"createdAt"`
-					LastEditedAt *time.Time `json:"lastEditedAt"`
-					Editor       *login     `json:"editor"`
-				} `json:"nodes"`
-			} `json:"comments"`
+			Comments talkNodes `json:"comments"`
 		} `json:"pullRequest"`
 	} `json:"repository"`
 }
@@ -237,11 +228,29 @@ func (r *Repository) Pull(ctx context.Context, number int) (Pull, error) {
 	for _, h := range p.Head.Nodes {
 		out.Checks = h.Commit.checks()
 	}
-	for _, c := range p.Comments.Nodes {
-		out.Comments = append(out.Comments, Comment{ID: c.ID, Login: c.Author.name(), Bot: c.Author != nil && c.Author.Type == "Bot",
+	out.Comments = p.Comments.comments()
+	return out, nil
+}
+
+// talkNodes are the comments of a conversation.
+type talkNodes struct {
+	Nodes []struct {
+		ID           int64      `json:"fullDatabaseId,string"` // databaseId has 32 bits
+		Author       *login     `json:"author"`
+		Body         string     `json:"body"`
+		CreatedAt    time.Time  `json:"createdAt"`
+		LastEditedAt *time.Time `json:"lastEditedAt"`
+		Editor       *login     `json:"editor"`
+	} `json:"nodes"`
+}
+
+func (t talkNodes) comments() []Comment {
+	var out []Comment
+	for _, c := range t.Nodes {
+		out = append(out, Comment{ID: c.ID, Login: c.Author.name(), Bot: c.Author != nil && c.Author.Type == "Bot",
 			Body: c.Body, Edited: c.LastEditedAt != nil, Editor: c.Editor.name(), At: c.CreatedAt})
 	}
-	return out, nil
+	return out
 }
 
 // Checks reads the check runs and commit statuses of a commit.

@@ -63,6 +63,8 @@ var routes = map[string]handlerFunc{
 	"GET /repos/{owner}/{repo}/labels":                                  (*call).listLabels,
 	"POST /repos/{owner}/{repo}/labels":                                 (*call).makeLabel,
 	"PUT /repos/{owner}/{repo}/issues/{issue_number}/labels":            (*call).setLabels,
+	"POST /repos/{owner}/{repo}/issues":                                 (*call).makeIssue,
+	"PATCH /repos/{owner}/{repo}/issues/{issue_number}":                 (*call).changeIssue,
 	"POST /repos/{owner}/{repo}/issues/{issue_number}/comments":         (*call).comment,
 	"PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}":          (*call).editComment,
 	"POST /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions": (*call).react,

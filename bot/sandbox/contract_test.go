@@ -96,8 +96,8 @@ func TestContract(t *testing.T) {
 			t.Errorf("the webhook %q is described, but nobody sends it: send it here, or take it out of hack/openapi", name)
 		}
 	}
-	if len(queries) != 2 { // that of the viewer has no arguments
-		t.Errorf("%d GraphQL queries, want 2", len(queries))
+	if len(queries) != 4 { // that of the viewer has no arguments
+		t.Errorf("%d GraphQL queries, want 4", len(queries))
 	}
 }
 
@@ -156,6 +156,13 @@ func clients(t *testing.T, gh *sandbox.GitHub, repo *sandbox.Repository) {
 	must("CommentBody", err)
 	must("React", r.React(ctx, id, "eyes"))
 	must("React again", r.React(ctx, id, "eyes"))
+	issue, err := r.OpenIssue(ctx, "a title", "a body", "belay")
+	must("OpenIssue", err)
+	must("EditIssue", r.EditIssue(ctx, issue, github.IssueEdit{Body: "another", State: "closed"}))
+	_, err = r.Issue(ctx, issue)
+	must("Issue", err)
+	_, err = r.Issues(ctx, "belay")
+	must("Issues", err)
 	_, err = r.MayWrite(ctx, "ana")
 	must("MayWrite", err)
 	run, err := r.SetCheckRun(ctx, 0, github.CheckRun{Name: "belay/risk", Head: sha, Title: "looks", Summary: "…", URL: "https://example.org", At: time.Now()})
@@ -217,6 +224,14 @@ func people(t *testing.T, gh *sandbox.GitHub, repo *sandbox.Repository) {
 	repo.SetCheckRun(sha, "plan", "success")
 	repo.Close(n, "ana")
 	repo.Reopen(n, "ana")
+	issue := repo.OpenIssue("ana", "a title", "- [ ] a box", "belay")
+	if !repo.Tick(issue, "ana", "a box") {
+		t.Error("there is no box")
+	}
+	repo.CommentIssue(issue, "ana", "done")
+	repo.CloseIssue(issue, "ana")
+	repo.ReopenIssue(issue, "ana")
+	repo.DeleteIssue(issue, "ana")
 	if err := repo.DeleteBranch("topic", "ana"); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,10 @@
 package sandbox
 
-import "strings"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // graph is a repository as GraphQL shows it; what it has not is reported as
 // missing. g.mu is held.
@@ -15,14 +19,27 @@ func (r *Repository) graph(missing func(kind, what string, path ...string)) obje
 			}
 			return r.graphCommit(oid)
 		},
-		"pullRequest": func(args map[string]any) any {
-			n := 0
-			switch v := args["number"].(type) {
-			case float64:
-				n = int(v)
-			case int64:
-				n = int(v)
+		"issue": func(args map[string]any) any {
+			n := integer(args["number"])
+			i := r.issue(n)
+			if i == nil {
+				missing("Issue", "number of "+itoa(n), "repository", "issue")
+				return nil
 			}
+			return graphIssue(i)
+		},
+		"issues": func(args map[string]any) any {
+			var list []object
+			labels, _ := args["labels"].([]any)
+			for _, i := range r.issues {
+				if len(labels) == 0 || slices.ContainsFunc(labels, func(l any) bool { return slices.Contains(i.labels, fmt.Sprint(l)) }) {
+					list = append(list, graphIssue(i))
+				}
+			}
+			return nodes(list)
+		},
+		"pullRequest": func(args map[string]any) any {
+			n := integer(args["number"])
 			p := r.pull(n)
 			if p == nil {
 				missing("PullRequest", "number of "+itoa(n), "repository", "pullRequest")
@@ -44,19 +61,12 @@ func (r *Repository) graphPull(p *pull, main string) object {
 	case p.state == "open":
 		out["mergeable"] = r.mergeable(p, main)
 	}
-	var labels, reviews, comments, commits []object
+	var labels, reviews, commits []object
 	for _, l := range p.labels {
 		labels = append(labels, object{"name": l})
 	}
 	for _, v := range p.reviews {
 		reviews = append(reviews, object{"author": actor(v.login), "state": v.state, "submittedAt": stamp(v.at), "commit": object{"oid": v.sha}})
-	}
-	for _, c := range p.comments {
-		node := object{"fullDatabaseId": itoa(int(c.id)), "author": actor(c.login), "body": c.body, "createdAt": stamp(c.created)}
-		if !c.edited.IsZero() {
-			node["lastEditedAt"], node["editor"] = stamp(c.edited), actor(c.editor)
-		}
-		comments = append(comments, node)
 	}
 	list, err := git(r.dir, nil, nil, "log", "--reverse", "--format=%H %ae", p.sha, "--not", main)
 	if err == nil && list != "" {
@@ -70,13 +80,36 @@ func (r *Repository) graphPull(p *pull, main string) object {
 	if len(commits) == 0 {
 		commits = []object{{"commit": r.graphCommit(p.sha)}}
 	}
-	out["labels"], out["reviews"], out["comments"] = nodes(labels), nodes(reviews), nodes(comments)
+	out["labels"], out["reviews"], out["comments"] = nodes(labels), nodes(reviews), nodes(graphComments(p.comments))
 	out["commits"] = func(args map[string]any) any {
 		n := len(commits)
 		if last, ok := args["last"].(int64); ok && int(last) < n {
 			return object{"nodes": commits[n-int(last):], "totalCount": n}
 		}
 		return nodes(commits)
+	}
+	return out
+}
+
+// integer is an argument that is an integer: written into the query, or a variable.
+func integer(v any) int {
+	switch v := v.(type) {
+	case float64:
+		return int(v)
+	case int64:
+		return int(v)
+	}
+	return 0
+}
+
+func graphComments(list []*comment) []object {
+	var out []object
+	for _, c := range list {
+		node := object{"fullDatabaseId": itoa(int(c.id)), "author": actor(c.login), "body": c.body, "createdAt": stamp(c.created)}
+		if !c.edited.IsZero() {
+			node["lastEditedAt"], node["editor"] = stamp(c.edited), actor(c.editor)
+		}
+		out = append(out, node)
 	}
 	return out
 }

@@ -50,6 +50,9 @@ func (c *call) commentJSON(status int, x *comment) object {
 }
 
 func (c *call) comment() (int, any, error) {
+	if i := c.repo.issue(int(c.number("issue_number"))); i != nil {
+		return http.StatusCreated, c.commentJSON(201, c.repo.commentIssue(i, c.actor, c.text("body"))), nil
+	}
 	p, err := c.thePull("issue_number")
 	if err != nil {
 		return 0, nil, err
@@ -58,11 +61,16 @@ func (c *call) comment() (int, any, error) {
 }
 
 func (c *call) theComment() (*comment, error) {
+	var all []*comment
 	for _, p := range c.repo.pulls {
-		for _, x := range p.comments {
-			if x.id == c.number("comment_id") {
-				return x, nil
-			}
+		all = append(all, p.comments...)
+	}
+	for _, i := range c.repo.issues {
+		all = append(all, i.comments...)
+	}
+	for _, x := range all {
+		if x.id == c.number("comment_id") {
+			return x, nil
 		}
 	}
 	return nil, notFound

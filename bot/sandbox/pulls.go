@@ -58,7 +58,7 @@ func (c *call) openPull() (int, any, error) {
 		}
 	}
 	now := c.g.opts.Now()
-	p := &pull{number: len(c.repo.pulls) + 1, title: c.text("title"), body: c.text("body"), head: head, sha: sha, base: base, state: "open", author: c.actor, created: now, updated: now}
+	p := &pull{number: c.repo.nextNumber(), title: c.text("title"), body: c.text("body"), head: head, sha: sha, base: base, state: "open", author: c.actor, created: now, updated: now}
 	c.repo.pulls = append(c.repo.pulls, p)
 	c.g.emit(c.repo, "pull_request opened", object{"number": p.number, "pull_request": c.repo.hookPull(p), "sender": c.g.user(p.author)})
 	c.repo.autoChecks(sha)

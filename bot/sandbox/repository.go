@@ -17,6 +17,9 @@ type Repository struct {
 	dir         string
 
 	pulls       []*pull
+	issues      []*issue
+	deleted     int  // issues
+	noIssues    bool // they are switched off
 	labels      []string
 	statuses    map[string]map[string]string // state by commit and context
 	runs        []*checkRun

@@ -8,6 +8,7 @@ var operations = []string{
 	"get /repos/{owner}/{repo}/pulls", "post /repos/{owner}/{repo}/pulls", "patch /repos/{owner}/{repo}/pulls/{pull_number}",
 	"put /repos/{owner}/{repo}/pulls/{pull_number}/merge",
 	"get /repos/{owner}/{repo}/labels", "post /repos/{owner}/{repo}/labels", "put /repos/{owner}/{repo}/issues/{issue_number}/labels",
+	"post /repos/{owner}/{repo}/issues", "patch /repos/{owner}/{repo}/issues/{issue_number}",
 	"post /repos/{owner}/{repo}/issues/{issue_number}/comments", "get /repos/{owner}/{repo}/issues/comments/{comment_id}", "patch /repos/{owner}/{repo}/issues/comments/{comment_id}",
 	"post /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions",
 	"post /repos/{owner}/{repo}/statuses/{sha}", "post /repos/{owner}/{repo}/check-runs", "patch /repos/{owner}/{repo}/check-runs/{check_run_id}",
@@ -19,7 +20,7 @@ var operations = []string{
 // webhooks are those that belay listens to, as event and action.
 var webhooks = []string{"pull_request opened", "pull_request closed", "pull_request synchronize", "pull_request reopened", "pull_request edited",
 	"pull_request converted_to_draft", "pull_request ready_for_review", "pull_request_review submitted", "pull_request_review dismissed",
-	"issue_comment created", "issue_comment edited", "check_run completed", "check_suite completed", "status", "push", "ping",
+	"issue_comment created", "issue_comment edited", "issues edited", "issues closed", "issues reopened", "issues deleted", "check_run completed", "check_suite completed", "status", "push", "ping",
 	"repository_dispatch", "repository renamed", "repository transferred",
 	"installation created", "installation deleted", "installation suspend", "installation unsuspend",
 	"installation_repositories added", "installation_repositories removed"}
@@ -31,7 +32,9 @@ var runs = []string{"workflow_run", "workflow_dispatch"}
 // fields are the parts of the GraphQL schema that belay reads.
 var fields = map[string]string{
 	"Query":                              "repository viewer",
-	"Repository":                         "id nameWithOwner defaultBranchRef pullRequest object",
+	"Repository":                         "id nameWithOwner defaultBranchRef pullRequest object issue issues",
+	"IssueConnection":                    "nodes",
+	"Issue":                              "number title body state author comments",
 	"Ref":                                "id name target",
 	"GitObject":                          "oid",
 	"Commit":                             "oid author statusCheckRollup",
