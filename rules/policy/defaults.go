@@ -43,7 +43,7 @@ func Default() Policy {
 			Extend: 10 * time.Minute, Rollout: 10 * time.Minute, Settle: 2 * time.Minute, Workloads: map[string][]Workload{}, HTTP: HTTP{Retries: 3, URLs: map[string][]string{}},
 			Kuma: Kuma{Monitors: map[string]string{}, Beat: 150 * time.Second}, Prometheus: Prometheus{Queries: map[string][]Query{}}},
 		Revert:   Revert{Automerge: true, OnMigration: "review"},
-		Schedule: Schedule{Timezone: "UTC"},
+		Schedule: Schedule{Timezone: "UTC"}, Dashboard: Dashboard{Issue: true},
 	}
 }
 

@@ -119,6 +119,9 @@ var form = &key{kind: kindObject, doc: "Configuration of belay, read from .githu
 		{name: "merge", doc: "Windows in which belay merges.", kind: kindWindows, def: "always", example: `"Mon-Fri 09:00-17:00"`},
 		{name: "open", doc: "Windows in which belay opens pull requests.", kind: kindWindows, def: "always"},
 	}},
+	{name: "dashboard", doc: "Where the repository's upgrades are shown on GitHub.", kind: kindObject, keys: []*key{
+		{name: "issue", doc: "Keep one issue, \"belay dashboard\", with all upgrades and boxes to act on them.", kind: kindBool, def: "true"},
+	}},
 }}
 
 var steps = []string{string(version.StepsEvery), string(version.StepsMinor), string(version.StepsMajor), string(version.StepsDirect)}

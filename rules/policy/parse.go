@@ -408,6 +408,7 @@ func (r *reader) decode(root *yaml.Node) {
 	take(root, &p.Schedule.Timezone, str, "schedule", "timezone")
 	take(root, &p.Schedule.Merge, str, "schedule", "merge")
 	take(root, &p.Schedule.Open, str, "schedule", "open")
+	take(root, &p.Dashboard.Issue, boolean, "dashboard", "issue")
 }
 
 // MinScan is how often registries are asked at most: they count requests.

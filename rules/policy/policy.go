@@ -28,6 +28,12 @@ type Policy struct {
 	Verify    Verify
 	Revert    Revert
 	Schedule  Schedule
+	Dashboard Dashboard
+}
+
+// Dashboard says where the repository's upgrades are shown on GitHub.
+type Dashboard struct {
+	Issue bool // in one issue of the repository
 }
 
 // Services says where services are.

@@ -71,6 +71,7 @@ verify:
   prometheus: { queries: { linkwarden: [{ query: "up", above: 0 }, { query: "errors", below: 0.05, above: -1e3 }] } }
 revert:      { automerge: false, on_migration: restore }
 schedule:    { timezone: Europe/Sofia, merge: "Mon-Fri 09:00-17:00" }
+dashboard:   { issue: false }
 `
 
 func TestParse(t *testing.T) {
@@ -102,6 +103,7 @@ func TestParse(t *testing.T) {
 	want.Verify.Prometheus.Queries["linkwarden"] = []policy.Query{{Query: "up", Above: &zero}, {Query: "errors", Below: &high, Above: &low}}
 	want.Revert = policy.Revert{OnMigration: "restore"}
 	want.Schedule = policy.Schedule{Timezone: "Europe/Sofia", Merge: "Mon-Fri 09:00-17:00"}
+	want.Dashboard = policy.Dashboard{}
 	if diff := cmp.Diff(want, p); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
