@@ -34,16 +34,18 @@ import (
 
 // Options are what an Engine runs.
 type Options struct {
-	Store     *store.Store
-	Workers   int           // looks at once, and as many for what failed before; 0: 4
-	Poll      time.Duration // how often the queue is looked at; 0: 100 ms
-	Timeout   time.Duration // of one look or plan; 0: 5 minutes, enough for a first clone of a large repository
-	Log       *slog.Logger
-	Backoff   func(failed int) time.Duration // how long a job waits that failed so often, from 1; nil: half a second to ten minutes
-	Reconcile func(ctx context.Context, upgrade string) (wake time.Time, err error)
-	Dispatch  func(ctx context.Context, id string) error
-	Notify    func(ctx context.Context, upgrade string) error // nil: nobody is told
-	Periodic  []Periodic
+	Store      *store.Store
+	Workers    int           // looks at once, and as many for what failed before; 0: 4
+	Poll       time.Duration // how often the queue is looked at; 0: 100 ms
+	Timeout    time.Duration // of one look or plan; 0: 5 minutes, enough for a first clone of a large repository
+	Log        *slog.Logger
+	Backoff    func(failed int) time.Duration // how long a job waits that failed so often, from 1; nil: half a second to ten minutes
+	Reconcile  func(ctx context.Context, upgrade string) (wake time.Time, err error)
+	Dispatch   func(ctx context.Context, id string) error
+	Notify     func(ctx context.Context, upgrade string) error    // nil: nobody is told
+	Board      func(ctx context.Context, repository string) error // brings a dashboard issue up to date; nil: there are none
+	BoardEvery time.Duration                                      // how far apart the edits of one dashboard are at least; 0: 30 s
+	Periodic   []Periodic
 }
 
 // Periodic is something that is done from time to time, by one process.
@@ -69,6 +71,7 @@ const (
 	planQueue  = "plan"  // dispatches
 	againQueue = "again" // what failed before
 	tellQueue  = "tell"  // messages to people
+	boardQueue = "board" // dashboard issues
 )
 
 // attempts is how often River itself tries a job: for practical purposes always.
@@ -88,6 +91,9 @@ func New(ctx context.Context, opts Options) (*Engine, error) {
 	}
 	if opts.Timeout == 0 {
 		opts.Timeout = 5 * time.Minute
+	}
+	if opts.BoardEvery == 0 {
+		opts.BoardEvery = 30 * time.Second
 	}
 	if opts.Backoff == nil {
 		opts.Backoff = pause
@@ -121,6 +127,7 @@ func New(ctx context.Context, opts Options) (*Engine, error) {
 	river.AddWorker(workers, &dispatcher{e: e})
 	river.AddWorker(workers, &notifier{e: e})
 	river.AddWorker(workers, &repeater{e: e})
+	river.AddWorker(workers, &boarder{e: e})
 	var periodic []*river.PeriodicJob
 	for _, p := range opts.Periodic {
 		periodic = append(periodic, river.NewPeriodicJob(river.PeriodicInterval(p.Every), func() (river.JobArgs, *river.InsertOpts) {
@@ -130,7 +137,7 @@ func New(ctx context.Context, opts Options) (*Engine, error) {
 	e.client, err = river.NewClient(driver, &river.Config{
 		Logger: quiet(opts.Log), Workers: workers, PeriodicJobs: periodic,
 		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: opts.Workers}, againQueue: {MaxWorkers: opts.Workers},
-			planQueue: {MaxWorkers: max(1, opts.Workers/2)}, tellQueue: {MaxWorkers: 2}},
+			planQueue: {MaxWorkers: max(1, opts.Workers/2)}, tellQueue: {MaxWorkers: 2}, boardQueue: {MaxWorkers: 2}},
 		FetchCooldown:     min(opts.Poll, 20*time.Millisecond),
 		FetchPollInterval: opts.Poll, PollOnly: true, JobTimeout: opts.Timeout, RescueStuckJobsAfter: opts.Timeout + min(time.Minute, opts.Timeout),
 		MaxAttempts: attempts, CompletedJobRetentionPeriod: time.Hour,

@@ -71,7 +71,7 @@ func follow[A task](ctx context.Context, e *Engine, job *river.Job[A], o outcome
 	defer cancel()
 	err := e.opts.Store.Transact(ctx, func(tx *sql.Tx) error {
 		again := false // somebody has asked meanwhile
-		if job.Kind == (reconcileArgs{}).Kind() {
+		if job.Kind == (reconcileArgs{}).Kind() || job.Kind == (boardArgs{}).Kind() {
 			now, err := e.opts.Store.AskedTx(ctx, tx, o.id)
 			if err != nil {
 				return err
@@ -89,11 +89,7 @@ func follow[A task](ctx context.Context, e *Engine, job *river.Job[A], o outcome
 		if err != nil {
 			return err
 		}
-		if got.Job.State == rivertype.JobStateScheduled && time.Until(opts.ScheduledAt) < soon {
-			// The id is River's own number.
-			_, err = tx.ExecContext(ctx, fmt.Sprintf("UPDATE river_job SET state = 'available' WHERE id = %d", got.Job.ID))
-		}
-		return err
+		return e.hasten(ctx, tx, got, opts)
 	})
 	if errors.Is(err, rivertype.ErrNotFound) { // it hung so long that it was taken for dead
 		return nil
@@ -101,10 +97,22 @@ func follow[A task](ctx context.Context, e *Engine, job *river.Job[A], o outcome
 	return err
 }
 
+// hasten puts a job that is due soon among what may be fetched at once.
+func (e *Engine) hasten(ctx context.Context, tx *sql.Tx, got *rivertype.JobInsertResult, opts *river.InsertOpts) error {
+	if got.UniqueSkippedAsDuplicate || got.Job.State != rivertype.JobStateScheduled || time.Until(opts.ScheduledAt) >= soon {
+		return nil
+	}
+	// The id is River's own number.
+	_, err := tx.ExecContext(ctx, fmt.Sprintf("UPDATE river_job SET state = 'available' WHERE id = %d", got.Job.ID))
+	return err
+}
+
 // next is the job that follows one, nil for none.
 func (e *Engine) next(args task, o outcome, again, stopped bool) (river.JobArgs, *river.InsertOpts) {
 	var retry ErrRetry
 	switch {
+	case o.err == nil && again && args.Kind() == (boardArgs{}).Kind():
+		return args.again(0, time.Time{}), &river.InsertOpts{ScheduledAt: time.Now().Add(e.opts.BoardEvery)}
 	case o.err == nil && again:
 		return args.again(0, time.Time{}), &river.InsertOpts{}
 	case o.err == nil && o.wake.IsZero():
@@ -124,8 +132,11 @@ func (e *Engine) next(args task, o outcome, again, stopped bool) (river.JobArgs,
 	}
 	e.opts.Log.Log(context.Background(), level, "tried again later", "job", args.Kind(), "id", o.id, "attempt", n, "why", o.err)
 	opts := &river.InsertOpts{Queue: againQueue, ScheduledAt: time.Now().Add(e.opts.Backoff(n))}
-	if args.Kind() == (notifyArgs{}).Kind() { // those stay by themselves
+	switch args.Kind() { // these stay by themselves
+	case (notifyArgs{}).Kind():
 		opts.Queue = tellQueue
+	case (boardArgs{}).Kind():
+		opts.Queue = boardQueue
 	}
 	return args.again(n, time.Time{}), opts
 }

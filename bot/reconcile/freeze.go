@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -82,8 +83,16 @@ func (r *Reconciler) wakeRepository(ctx context.Context, repository string) erro
 	if err != nil {
 		return err
 	}
+	boards := map[string]bool{repository: true}
 	for _, u := range open {
+		boards[u.Repository] = true
 		if err := r.opts.Wake(ctx, u.ID); err != nil {
+			return err
+		}
+	}
+	delete(boards, "")
+	for _, name := range slices.Sorted(maps.Keys(boards)) {
+		if err := r.showBoard(ctx, name, true); err != nil {
 			return err
 		}
 	}

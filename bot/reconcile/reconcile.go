@@ -50,7 +50,8 @@ type Options struct {
 	Observers []Observer                                    // of what was applied; none: nothing is seen
 	CI        CI                                            // for repositories with apply.woodpecker; nil: it cannot be asked
 	Wake      func(ctx context.Context, upgrade string) error
-	Notify    func(ctx context.Context, upgrade string) error // an event was recorded, or it waits for something else; nil: nobody is told
+	Notify    func(ctx context.Context, upgrade string) error              // an event was recorded, or it waits for something else; nil: nobody is told
+	Board     func(ctx context.Context, repository string, now bool) error // the repository's dashboard shows something else; nil: there is none
 	Now       func() time.Time
 	Log       *slog.Logger
 }
@@ -147,8 +148,9 @@ type job struct {
 	undo   *github.Pull // the revert's; nil: none was read
 	events []store.Event
 	policy policy.Policy
-	view   *view  // the default branch as it was observed
-	waited string // rec.Waits as it was read
+	view   *view   // the default branch as it was observed
+	waited string  // rec.Waits as it was read
+	asked  *answer // rec.LastAsked as it was read
 }
 
 func (r *Reconciler) load(ctx context.Context, id string) (*job, error) {
@@ -160,7 +162,7 @@ func (r *Reconciler) load(ctx context.Context, id string) (*job, error) {
 	if err := json.Unmarshal(u.Data, &j.rec); err != nil {
 		return nil, fmt.Errorf("upgrade %s: its record cannot be read: %w", id, err)
 	}
-	j.waited = j.rec.Waits
+	j.waited, j.asked = j.rec.Waits, j.rec.LastAsked
 	return j, nil
 }
 
@@ -228,6 +230,7 @@ func (j *job) enter(a lifecycle.Action, now time.Time) {
 		j.rec.Entered = now
 		j.rec.Watched, j.rec.Parts = watch.Summary{}, nil
 		j.rec.Retry = false
+		j.rec.LastAsked = nil // the new state says more than the answer
 	}
 	what := string(a.Do)
 	if a.Do == lifecycle.Enter || a.Do == lifecycle.Wait {
@@ -261,7 +264,13 @@ func (r *Reconciler) save(ctx context.Context, j *job) error {
 	}
 	// What it waits for is no event, but the message about it shows it.
 	told := len(j.events) > 0 || j.rec.Waits != j.waited
-	j.u, j.events, j.waited = u, nil, j.rec.Waits
+	answered := j.rec.LastAsked != j.asked
+	j.u, j.events, j.waited, j.asked = u, nil, j.rec.Waits, j.rec.LastAsked
+	if told || answered {
+		if err := r.showBoard(ctx, j.u.Repository, answered); err != nil {
+			return err
+		}
+	}
 	if told && r.opts.Notify != nil {
 		return r.opts.Notify(ctx, j.u.ID)
 	}

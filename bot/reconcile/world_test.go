@@ -41,9 +41,10 @@ type world struct {
 	up      *outside
 	dir     string // belay's state
 	backups *backups
-	seen    *observer // nil: nothing watches
-	url     string    // of belay's own server
-	jobs    string    // directory of backups that outlive belay; "": those of backups
+	seen    *observer     // nil: nothing watches
+	url     string        // of belay's own server
+	board   time.Duration // how far apart edits of the dashboard issue are; 0: there is none
+	jobs    string        // directory of backups that outlive belay; "": those of backups
 
 	life *life
 }
@@ -246,6 +247,7 @@ type living struct {
 	dir, github, keyFile, secret string
 	key                          []byte
 	up                           *outside
+	board                        time.Duration
 	backups                      reconcile.Backups
 	observers                    []reconcile.Observer
 }
@@ -273,11 +275,18 @@ func begin(ctx context.Context, with living) (*life, error) {
 	}
 	l.rec = reconcile.New(reconcile.Options{Store: st, GitHub: l.app, Mirrors: filepath.Join(with.dir, "mirrors"), Backups: with.backups, Observers: with.observers, Log: log,
 		Upstream: func(policy.Policy) (planner.Upstream, error) { return with.up, nil },
-		Wake:     func(ctx context.Context, id string) error { return l.engine.Wake(ctx, id) }})
-	if l.engine, err = engine.New(ctx, engine.Options{Store: st, Log: log, Poll: 200 * time.Millisecond, Backoff: func(int) time.Duration { return 20 * time.Millisecond }, Reconcile: l.rec.Reconcile, Dispatch: l.rec.Dispatch}); err != nil {
+		Wake:     func(ctx context.Context, id string) error { return l.engine.Wake(ctx, id) },
+		Board: func(ctx context.Context, repository string, now bool) error {
+			return l.engine.Board(ctx, repository, now)
+		}})
+	work := engine.Options{Store: st, Log: log, Poll: 200 * time.Millisecond, Backoff: func(int) time.Duration { return 20 * time.Millisecond }, Reconcile: l.rec.Reconcile, Dispatch: l.rec.Dispatch}
+	if with.board > 0 {
+		work.Board, work.BoardEvery = l.rec.Board, with.board
+	}
+	if l.engine, err = engine.New(ctx, work); err != nil {
 		return nil, err
 	}
-	l.server = server.New(server.Options{Store: st, Queue: l.engine, DiunToken: func() string { return "token" }, WebhookSecret: func() string { return with.secret }, Freezer: l.rec, Forget: l.app.Forget, Log: log})
+	l.server = server.New(server.Options{Store: st, Queue: l.engine, DiunToken: func() string { return "token" }, WebhookSecret: func() string { return with.secret }, Freezer: l.rec, Forget: l.app.Forget, Board: l.rec, Log: log})
 	l.http = httptest.NewServer(l.server.Handler())
 	return l, l.engine.Start(ctx)
 }
@@ -285,7 +294,7 @@ func begin(ctx context.Context, with living) (*life, error) {
 func (w *world) start() {
 	w.t.Helper()
 	ctx := context.Background()
-	with := living{dir: w.dir, github: w.gh.URL(), key: w.gh.PrivateKey(), secret: w.gh.Secret(), up: w.up, backups: w.backups}
+	with := living{dir: w.dir, github: w.gh.URL(), key: w.gh.PrivateKey(), secret: w.gh.Secret(), up: w.up, backups: w.backups, board: w.board}
 	if w.seen != nil {
 		with.observers = []reconcile.Observer{w.seen}
 	}

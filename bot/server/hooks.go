@@ -13,12 +13,13 @@ import (
 
 	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/bot/intake"
+	"github.com/belaybot/belay/bot/reconcile"
 	"github.com/belaybot/belay/bot/store"
 	"github.com/belaybot/belay/rules/lifecycle"
 )
 
 // events are those that the App subscribes to.
-var events = []string{"check_run", "check_suite", "installation", "installation_repositories", "issue_comment", "ping", "pull_request", "pull_request_review", "push",
+var events = []string{"check_run", "check_suite", "installation", "installation_repositories", "issue_comment", "issues", "ping", "pull_request", "pull_request_review", "push",
 	"repository", "repository_dispatch", "status"}
 
 // known keeps the metric's labels to the events that belay knows.
@@ -40,6 +41,8 @@ type hook struct {
 	} `json:"pull_request"`
 	Issue struct {
 		Number      int              `json:"number"`
+		Body        string           `json:"body"`
+		User        account          `json:"user"`
 		PullRequest *json.RawMessage `json:"pull_request"`
 	} `json:"issue"`
 	CheckRun struct {
@@ -55,7 +58,11 @@ type hook struct {
 	Repositories []named `json:"repositories"`
 	Added        []named `json:"repositories_added"`
 	Removed      []named `json:"repositories_removed"`
+	Sender       account `json:"sender"`
 	Changes      struct {
+		Body struct {
+			From *string `json:"from"`
+		} `json:"body"`
 		Repository struct {
 			Name struct {
 				From string `json:"from"`
@@ -77,6 +84,7 @@ type named struct {
 
 type account struct {
 	Login string `json:"login"`
+	Type  string `json:"type"` // User, Bot, Organization
 }
 
 // formerly is the full name that a repository had before it was renamed or
@@ -135,7 +143,7 @@ func deliveryNames(event, guid string, body []byte) []string {
 	if guid != "" {
 		out = append(out, "delivery "+guid)
 	}
-	if event == "repository" {
+	if event == "repository" || event == "issues" {
 		sum := sha256.Sum256(body)
 		out = append(out, "webhook "+hex.EncodeToString(sum[:]))
 	}
@@ -148,10 +156,15 @@ func (s *Server) route(ctx context.Context, event string, h hook) error {
 	case "pull_request", "pull_request_review":
 		return s.wakePull(ctx, repository, max(h.Number, h.PullRequest.Number))
 	case "issue_comment":
-		if h.Issue.PullRequest == nil || h.Action != "created" {
+		if h.Action != "created" {
 			return nil
 		}
+		if h.Issue.PullRequest == nil {
+			return s.opts.Board.BoardTouched(ctx, h.boardIssue())
+		}
 		return s.wakePull(ctx, repository, h.Issue.Number)
+	case "issues":
+		return s.issue(ctx, h)
 	case "check_run":
 		return s.wakeCommit(ctx, repository, h.CheckRun.HeadSHA)
 	case "check_suite":
@@ -161,6 +174,9 @@ func (s *Server) route(ctx context.Context, event string, h hook) error {
 	case "push":
 		if h.Ref != "refs/heads/"+h.Repository.DefaultBranch {
 			return nil
+		}
+		if err := s.opts.Board.BoardMoved(ctx, repository); err != nil {
+			return err
 		}
 		return s.wakeAll(ctx, repository)
 	case "repository_dispatch":
@@ -189,6 +205,25 @@ func (s *Server) route(ctx context.Context, event string, h hook) error {
 			}
 		}
 		return s.wakeAll(ctx, "")
+	}
+	return nil
+}
+
+func (h hook) boardIssue() reconcile.BoardIssue {
+	return reconcile.BoardIssue{Repository: h.Repository.FullName, Number: h.Issue.Number, Author: h.Issue.User.Login, Body: h.Issue.Body}
+}
+
+// issue takes what happened to an issue: only the dashboard's matters.
+func (s *Server) issue(ctx context.Context, h hook) error {
+	switch h.Action {
+	case "edited":
+		if h.Changes.Body.From == nil { // its title
+			return nil
+		}
+		return s.opts.Board.BoardEdited(ctx, reconcile.BoardEdit{BoardIssue: h.boardIssue(),
+			Login: h.Sender.Login, Bot: h.Sender.Type != "User", Before: *h.Changes.Body.From})
+	case "closed", "reopened", "deleted", "transferred":
+		return s.opts.Board.BoardTouched(ctx, h.boardIssue())
 	}
 	return nil
 }

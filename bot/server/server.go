@@ -28,6 +28,7 @@ import (
 
 	"github.com/belaybot/belay/bot/credentials"
 	"github.com/belaybot/belay/bot/intake"
+	"github.com/belaybot/belay/bot/reconcile"
 	"github.com/belaybot/belay/bot/store"
 	"github.com/belaybot/belay/rules/plan"
 )
@@ -45,6 +46,21 @@ type Freezer interface {
 	Thaw(ctx context.Context, repository, who string) (was bool, err error)
 }
 
+// Board takes what people do with a repository's dashboard issue.
+// *reconcile.Reconciler is one.
+type Board interface {
+	BoardEdited(ctx context.Context, e reconcile.BoardEdit) error
+	BoardTouched(ctx context.Context, issue reconcile.BoardIssue) error
+	BoardMoved(ctx context.Context, repository string) error
+}
+
+// noBoard is none: nothing that happens to issues matters.
+type noBoard struct{}
+
+func (noBoard) BoardEdited(context.Context, reconcile.BoardEdit) error   { return nil }
+func (noBoard) BoardTouched(context.Context, reconcile.BoardIssue) error { return nil }
+func (noBoard) BoardMoved(context.Context, string) error                 { return nil }
+
 // Options are what a Server works with. Secrets are functions, so that they may
 // be changed without a restart.
 type Options struct {
@@ -55,6 +71,7 @@ type Options struct {
 	Event         string        // event_type of repository_dispatch that carries a dispatch; "" is diun
 	Freezer       Freezer       // nil: nothing can be frozen here
 	Forget        func(repository string)
+	Board         Board // nil: there are no dashboard issues
 	Ready         func(context.Context) error
 	Credentials   *credentials.Registry // nil: none are kept an eye on
 	Now           func() time.Time
@@ -79,6 +96,9 @@ func New(opts Options) *Server {
 	}
 	if opts.Event == "" {
 		opts.Event = "diun"
+	}
+	if opts.Board == nil {
+		opts.Board = noBoard{}
 	}
 	if opts.Forget == nil {
 		opts.Forget = func(string) {}

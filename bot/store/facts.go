@@ -31,9 +31,9 @@ func (s *Store) RemoveBlock(ctx context.Context, repository, service, target str
 	return err
 }
 
-// Blocks reads the blocks of a service.
+// Blocks reads the blocks of a service, of all services when it is "", oldest first.
 func (s *Store) Blocks(ctx context.Context, repository, service string) ([]Block, error) {
-	rows, err := s.read.QueryContext(ctx, s.sql("SELECT repository, service, image, target, why, at FROM blocks WHERE repository = ? AND service = ? ORDER BY at"), repository, service)
+	rows, err := s.read.QueryContext(ctx, s.sql("SELECT repository, service, image, target, why, at FROM blocks WHERE repository = ? AND (service = ? OR ? = '') ORDER BY at"), repository, service, service)
 	if err != nil {
 		return nil, s.trouble(err)
 	}
@@ -62,6 +62,28 @@ func (s *Store) Get(ctx context.Context, name string) (string, error) {
 		return "", s.trouble(err)
 	}
 	return value, nil
+}
+
+// BoardFact begins the names of facts about the dashboard issues; the
+// repository's name in lower case follows.
+const BoardFact = "dashboard "
+
+// Facts reads the facts whose names begin with a prefix.
+func (s *Store) Facts(ctx context.Context, prefix string) ([]string, error) {
+	rows, err := s.read.QueryContext(ctx, s.sql("SELECT value FROM facts WHERE SUBSTR(name, 1, ?) = ? ORDER BY name"), len(prefix), prefix)
+	if err != nil {
+		return nil, s.trouble(err)
+	}
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var value string
+		if err := rows.Scan(&value); err != nil {
+			return nil, err
+		}
+		out = append(out, value)
+	}
+	return out, rows.Err()
 }
 
 // Put writes a fact.

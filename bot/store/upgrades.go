@@ -125,6 +125,12 @@ func (s *Store) OpenUpgrades(ctx context.Context, repository string) ([]Upgrade,
 	return s.listUpgrades(ctx, "WHERE final = 0 AND repository = ? ORDER BY created, id", repository)
 }
 
+// EndedUpgrades reads up to limit upgrades of a repository that are over and
+// were changed since a moment, the ones changed last first.
+func (s *Store) EndedUpgrades(ctx context.Context, repository string, since time.Time, limit int) ([]Upgrade, error) {
+	return s.listUpgrades(ctx, "WHERE final = 1 AND repository = ? AND updated >= ? ORDER BY updated DESC, id LIMIT ?", repository, micro(since), limit)
+}
+
 // Filter narrows Upgrades. Its zero value takes all.
 type Filter struct {
 	Repository, Service, State string
@@ -347,7 +353,12 @@ func (s *Store) Rename(ctx context.Context, from, to string) error {
 				return s.trouble(err)
 			}
 		}
-		_, err := tx.ExecContext(ctx, s.sql("UPDATE upgrades SET version = version + 1 WHERE repository = ?"), to)
+		if _, err := tx.ExecContext(ctx, s.sql("UPDATE upgrades SET version = version + 1 WHERE repository = ?"), to); err != nil {
+			return err
+		}
+		// The dashboard issue goes along, with the comments of it that were read.
+		_, err := tx.ExecContext(ctx, s.sql("UPDATE facts SET name = ? WHERE name = ? AND NOT EXISTS (SELECT 1 FROM facts f WHERE f.name = ?)"),
+			BoardFact+strings.ToLower(to), BoardFact+strings.ToLower(from), BoardFact+strings.ToLower(to))
 		return err
 	})
 }

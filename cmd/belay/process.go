@@ -93,7 +93,8 @@ func (out *process) wire(ctx context.Context, p parts) error {
 	}
 	out.rec = reconcile.New(reconcile.Options{Store: out.store, GitHub: out.app, Upstream: p.upstream(out.app), Mirrors: filepath.Join(p.state, "mirrors"),
 		Backups: p.observe.backups, Observers: p.observe.observers, CI: p.observe.ci, Log: p.log, Wake: func(ctx context.Context, id string) error { return out.engine.Wake(ctx, id) },
-		Notify: func(ctx context.Context, id string) error { return out.engine.Notify(ctx, id) }})
+		Notify: func(ctx context.Context, id string) error { return out.engine.Notify(ctx, id) },
+		Board:  func(ctx context.Context, repository string, now bool) error { return out.engine.Board(ctx, repository, now) }})
 	replay := func(ctx context.Context) error {
 		n, err := out.server.Replay(ctx, out.app)
 		if n > 0 {
@@ -101,8 +102,9 @@ func (out *process) wire(ctx context.Context, p parts) error {
 		}
 		return err
 	}
-	work := engine.Options{Store: out.store, Workers: p.workers, Log: p.log, Reconcile: out.rec.Reconcile, Dispatch: out.rec.Dispatch,
+	work := engine.Options{Store: out.store, Workers: p.workers, Log: p.log, Reconcile: out.rec.Reconcile, Dispatch: out.rec.Dispatch, Board: out.rec.Board,
 		Periodic: []engine.Periodic{
+			{Name: "boards", Every: time.Hour, Run: out.rec.Boards},
 			{Name: "deliveries", Every: 10 * time.Minute, Run: replay},
 			{Name: "prune", Every: 24 * time.Hour, Run: func(ctx context.Context) error { return out.store.Prune(ctx, time.Now()) }},
 		}}
@@ -112,7 +114,7 @@ func (out *process) wire(ctx context.Context, p parts) error {
 	if out.engine, err = engine.New(ctx, work); err != nil {
 		return err
 	}
-	out.server = server.New(server.Options{Store: out.store, Queue: out.engine, DiunToken: p.diunToken, WebhookSecret: p.webhookSecret, Freezer: out.rec, Forget: out.app.Forget, Credentials: p.credentials, Log: p.log})
+	out.server = server.New(server.Options{Store: out.store, Queue: out.engine, DiunToken: p.diunToken, WebhookSecret: p.webhookSecret, Freezer: out.rec, Board: out.rec, Forget: out.app.Forget, Credentials: p.credentials, Log: p.log})
 	if out.listener, err = net.Listen("tcp", p.listen); err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
