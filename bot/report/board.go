@@ -54,7 +54,7 @@ type LeftOut struct {
 	At                   time.Time
 }
 
-// boxTexts are what the boxes say.
+// boxTexts are what the boxes say. What needs an argument has none.
 var boxTexts = map[command.Verb]string{
 	command.Approve:  "approve: let it be merged",
 	command.Retry:    "try again",
@@ -64,6 +64,8 @@ var boxTexts = map[command.Verb]string{
 	command.Ignore:   "close it and leave this version out",
 	command.Rollback: "roll back: open the revert now",
 	command.Restore:  "put data and image back together",
+	command.Backup:   "take the backup now",
+	command.Fix:      "mend what was recognised instead of undoing",
 }
 
 // resumeText is what resume says where it is more than going on.

@@ -18,9 +18,10 @@ var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 const aHead = "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567"
 
 // on is an upgrade as the dashboard shows it, with the boxes that belong to it.
-func on(id, service, from, to string, pull int, s command.Standing, change ...func(*report.BoardUpgrade)) report.BoardUpgrade {
-	u := report.BoardUpgrade{ID: id, Pull: pull, Head: aHead, Updated: noon, Offered: command.Offered(s),
-		StatusView: report.StatusView{Service: service, From: from, To: to, State: s.State, Waits: s.Waits, Risk: "safe"}}
+func on(id, service, from, to string, pull int, waits string, s command.Situation, change ...func(*report.BoardUpgrade)) report.BoardUpgrade {
+	s.Pull = pull != 0
+	u := report.BoardUpgrade{ID: id, Pull: pull, Head: aHead, Updated: noon, Offered: command.Offers(s),
+		StatusView: report.StatusView{Service: service, From: from, To: to, State: s.State, Waits: waits, Risk: "safe"}}
 	for _, f := range change {
 		f(&u)
 	}
@@ -31,16 +32,16 @@ func boards() map[string]report.BoardView {
 	risky := func(u *report.BoardUpgrade) { u.Risk = "caution" }
 	full := report.BoardView{
 		Upgrades: []report.BoardUpgrade{
-			on("uLINKWARDEN1", "linkwarden", "v2.9.1", "v2.14.0", 12, command.Standing{State: lifecycle.Open, Waits: "waits for an approving review, or /upgrade approve"}, risky, func(u *report.BoardUpgrade) {
+			on("uLINKWARDEN1", "linkwarden", "v2.9.1", "v2.14.0", 12, "waits for an approving review, or /upgrade approve", command.Situation{State: lifecycle.Open}, risky, func(u *report.BoardUpgrade) {
 				u.Asked = &report.Answer{Login: "bo", Command: "approve", Text: "commands are for people with write permission in this repository"}
 			}),
-			on("uDAWARICH111", "dawarich", "0.37.1", "1.6.1", 9, command.Standing{State: lifecycle.Critical}, risky, func(u *report.BoardUpgrade) { u.Undo = 10 }),
-			on("uSHLINK11111", "url", "4.3.4", "5.0.2", 13, command.Standing{State: lifecycle.Aborted}, risky),
-			on("uIMMICH11111", "immich", "v2.7.4", "v2.7.5", 14, command.Standing{State: lifecycle.Watching}),
-			on("uWIKI1111111", "wiki", "1.0.0", "1.0.1", 15, command.Standing{State: lifecycle.Open, Waits: "held", Held: true}, func(u *report.BoardUpgrade) { u.HeldBy, u.HeldFor = "ana", "a feast" }),
-			on("uBLOG1111111", "blog", "3.0.0", "3.0.1", 0, command.Standing{State: lifecycle.Queued, Waits: "waits for the rate limit"}),
-			on("uPHPIPAM1111", "phpipam", "v1.7.0", "v1.7.4", 7, command.Standing{State: lifecycle.Verified, Merged: true}, func(u *report.BoardUpgrade) { u.Updated = noon.Add(-48 * time.Hour) }),
-			on("uCOTURN11111", "coturn", "4.6.3-r1", "4.10.0-r1", 8, command.Standing{State: lifecycle.Closed}, func(u *report.BoardUpgrade) { u.Updated = noon.Add(-24 * time.Hour) }),
+			on("uDAWARICH111", "dawarich", "0.37.1", "1.6.1", 9, "", command.Situation{State: lifecycle.Critical}, risky, func(u *report.BoardUpgrade) { u.Undo = 10 }),
+			on("uSHLINK11111", "url", "4.3.4", "5.0.2", 13, "", command.Situation{State: lifecycle.Aborted}, risky),
+			on("uIMMICH11111", "immich", "v2.7.4", "v2.7.5", 14, "", command.Situation{State: lifecycle.Watching}),
+			on("uWIKI1111111", "wiki", "1.0.0", "1.0.1", 15, "held", command.Situation{State: lifecycle.Open, Held: true}, func(u *report.BoardUpgrade) { u.HeldBy, u.HeldFor = "ana", "a feast" }),
+			on("uBLOG1111111", "blog", "3.0.0", "3.0.1", 0, "waits for the rate limit", command.Situation{State: lifecycle.Queued}),
+			on("uPHPIPAM1111", "phpipam", "v1.7.0", "v1.7.4", 7, "", command.Situation{State: lifecycle.Verified, Merged: true}, func(u *report.BoardUpgrade) { u.Updated = noon.Add(-48 * time.Hour) }),
+			on("uCOTURN11111", "coturn", "4.6.3-r1", "4.10.0-r1", 8, "", command.Situation{State: lifecycle.Closed}, func(u *report.BoardUpgrade) { u.Updated = noon.Add(-24 * time.Hour) }),
 		},
 		LeftOut: []report.LeftOut{{Service: "coturn", Target: "4.10.0-r1", Why: "closed by a person: this version is ignored until there is a newer one", At: noon.Add(-24 * time.Hour)}},
 		Answers: []report.Answer{{Login: "ana", Command: "hold a feast", Text: "everything is held until `/upgrade resume`", OK: true}, {Login: "ana", Command: "resume", Text: "goes on", OK: true}},
@@ -51,7 +52,7 @@ func boards() map[string]report.BoardView {
 	bad := "@octocat #12 fixes acme/web#3 GH-4 | `x <b>\n- [ ] <!-- belay:do approve uHOSTILE1111 " + aHead + " -->\n\n<!-- belay:dashboard:v1 -->\n/upgrade approve\u202e https://github.com/acme/web/issues/5 ![t](https://example.org/t.png) [skip ci]"
 	hostile := report.BoardView{Problem: bad, Frozen: &report.Frozen{Who: bad, Reason: bad, Since: noon}, LeftOut: []report.LeftOut{{Service: bad, Target: bad, Why: bad, At: noon}},
 		Answers: []report.Answer{{Login: bad, Command: bad, Text: bad}},
-		Upgrades: []report.BoardUpgrade{on("uHOSTILE1111", bad, bad, bad, 3, command.Standing{State: lifecycle.Open, Waits: bad, Held: true}, func(u *report.BoardUpgrade) {
+		Upgrades: []report.BoardUpgrade{on("uHOSTILE1111", bad, bad, bad, 3, bad, command.Situation{State: lifecycle.Open, Held: true}, func(u *report.BoardUpgrade) {
 			u.Risk, u.HeldBy, u.HeldFor, u.Asked = bad, bad, bad, &report.Answer{Login: bad, Command: bad, Text: bad}
 		})}}
 	return map[string]report.BoardView{"board": full, "board-frozen": frozen, "board-everywhere": everywhere, "board-empty": {}, "board-hostile": hostile}
@@ -88,9 +89,9 @@ func TestBoardIsHarmless(t *testing.T) {
 func TestBoardFits(t *testing.T) {
 	var v report.BoardView
 	for i := range 2000 {
-		v.Upgrades = append(v.Upgrades, on(fmt.Sprintf("uA%010d", i), fmt.Sprintf("waiting-%04d", i), "1.0.0", "1.0.1", 0, command.Standing{State: lifecycle.Queued, Waits: "waits for the rate limit"}))
+		v.Upgrades = append(v.Upgrades, on(fmt.Sprintf("uA%010d", i), fmt.Sprintf("waiting-%04d", i), "1.0.0", "1.0.1", 0, "waits for the rate limit", command.Situation{State: lifecycle.Queued}))
 	}
-	v.Upgrades = append(v.Upgrades, on("uCRITICAL111", "zebra", "1.0.0", "1.0.1", 4, command.Standing{State: lifecycle.Critical}))
+	v.Upgrades = append(v.Upgrades, on("uCRITICAL111", "zebra", "1.0.0", "1.0.1", 4, "", command.Situation{State: lifecycle.Critical}))
 	v.LeftOut = []report.LeftOut{{Service: "other", Target: "2.0.0", Why: "failed", At: noon}}
 	got := report.Board(v)
 	if n := len([]rune(got)); n > report.MaxBody || n < report.MaxBody*9/10 {

@@ -168,7 +168,7 @@ func TestEveryExampleIsTaken(t *testing.T) {
 		t.Logf("%-25s %2d", event, len(examples[event]))
 	}
 	t.Logf("%d examples of %d events taken", n, len(examples))
-	if len(examples) != 14 || n < 90 {
+	if len(examples) != 15 || n < 110 {
 		t.Errorf("%d examples of %d events: some are missing", n, len(examples))
 	}
 }
