@@ -94,7 +94,9 @@ func (out *process) wire(ctx context.Context, p parts) error {
 	out.rec = reconcile.New(reconcile.Options{Store: out.store, GitHub: out.app, Upstream: p.upstream(out.app), Mirrors: filepath.Join(p.state, "mirrors"),
 		Backups: p.observe.backups, Observers: p.observe.observers, CI: p.observe.ci, Log: p.log, Wake: func(ctx context.Context, id string) error { return out.engine.Wake(ctx, id) },
 		Notify: func(ctx context.Context, id string) error { return out.engine.Notify(ctx, id) },
-		Board:  func(ctx context.Context, repository string, now bool) error { return out.engine.Board(ctx, repository, now) }})
+		Board: func(ctx context.Context, repository string, now bool) error {
+			return out.engine.Board(ctx, repository, now)
+		}})
 	replay := func(ctx context.Context) error {
 		n, err := out.server.Replay(ctx, out.app)
 		if n > 0 {
