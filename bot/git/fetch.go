@@ -112,6 +112,11 @@ func (m *Mirror) fetch(ctx context.Context) error {
 		return l.failed("fetch", err)
 	}
 	branches, head := branchesOf(advertised), defaultOf(advertised)
+	depth := 0
+	if m.shallow {
+		depth = 1
+		maps.DeleteFunc(branches, func(name string, _ plumbing.Hash) bool { return name != head })
+	}
 
 	m.mu.Lock()
 	known := m.branches
@@ -127,11 +132,9 @@ func (m *Mirror) fetch(ctx context.Context) error {
 		return fmt.Errorf("mirror %s: %w", m.dir, err)
 	}
 	if len(wants) > 0 {
-		req := packp.NewUploadPackRequestFromCapabilities(advertised.Capabilities)
-		if advertised.Capabilities.Supports(capability.NoProgress) {
-			if err := req.Capabilities.Set(capability.NoProgress); err != nil {
-				return l.failed("fetch", err)
-			}
+		req, err := request(advertised, store, depth)
+		if err != nil {
+			return l.failed("fetch", err)
 		}
 		req.Wants, req.Haves = wants, haves(store, known, branches)
 		if err := m.receive(ctx, store, session, req); err != nil {
@@ -147,6 +150,29 @@ func (m *Mirror) fetch(ctx context.Context) error {
 	return nil
 }
 
+// request asks for a pack, of depth commits on each way back; 0 for all of them.
+func request(advertised *packp.AdvRefs, store *filesystem.Storage, depth int) (*packp.UploadPackRequest, error) {
+	req := packp.NewUploadPackRequestFromCapabilities(advertised.Capabilities)
+	if advertised.Capabilities.Supports(capability.NoProgress) {
+		if err := req.Capabilities.Set(capability.NoProgress); err != nil {
+			return nil, err
+		}
+	}
+	if depth == 0 {
+		return req, nil
+	}
+	if !advertised.Capabilities.Supports(capability.Shallow) {
+		return req, nil // then it is all of them
+	}
+	if err := req.Capabilities.Set(capability.Shallow); err != nil {
+		return nil, err
+	}
+	req.Depth = packp.DepthCommits(depth)
+	var err error
+	req.Shallows, err = store.Shallow()
+	return req, err
+}
+
 // receive puts the pack that answers req into the store. A pack that breaks off leaves nothing behind.
 func (m *Mirror) receive(ctx context.Context, store *filesystem.Storage, session transport.UploadPackSession, req *packp.UploadPackRequest) error {
 	answer, err := session.UploadPack(ctx, req)
@@ -154,6 +180,9 @@ func (m *Mirror) receive(ctx context.Context, store *filesystem.Storage, session
 		return err
 	}
 	defer answer.Close()
+	if err := limit(store, answer.ShallowUpdate); err != nil {
+		return err
+	}
 	var pack io.Reader = answer
 	switch {
 	case req.Capabilities.Supports(capability.Sideband64k):

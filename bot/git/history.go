@@ -13,6 +13,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/storer"
+	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
 // Signature says who made a commit, and when.
@@ -44,6 +45,16 @@ func (m *Mirror) Commits(ctx context.Context, base, head string) ([]Commit, erro
 	if err != nil {
 		return nil, err
 	}
+	var commits []Commit
+	err = m.deeper(ctx, base, head, func() (err error) {
+		commits, err = m.commits(ctx, from, to)
+		return err
+	})
+	return commits, err
+}
+
+// commits is Commits as far as the history was fetched.
+func (m *Mirror) commits(ctx context.Context, from, to plumbing.Hash) ([]Commit, error) {
 	store := m.store()
 	defer store.Close()
 	found, err := m.beyond(ctx, store, to, []plumbing.Hash{from})
@@ -116,7 +127,13 @@ const slop = 256
 // beyond returns the commits that head reaches and none of bases does, newest
 // first. It walks both histories from their newest ends and stops where they
 // have met, so that its cost is the difference and not the history.
-func (m *Mirror) beyond(ctx context.Context, store storer.EncodedObjectStorer, head plumbing.Hash, bases []plumbing.Hash) ([]*object.Commit, error) {
+//
+// Where the history was not fetched that far, its error wraps errShallow.
+func (m *Mirror) beyond(ctx context.Context, store *filesystem.Storage, head plumbing.Hash, bases []plumbing.Hash) ([]*object.Commit, error) {
+	ends, err := store.Shallow()
+	if err != nil {
+		return nil, fmt.Errorf("mirror %s: %w", m.dir, err)
+	}
 	seen := map[plumbing.Hash]*visit{}
 	var q queue
 	fresh := 0 // commits in q that no base is known to have
@@ -156,6 +173,7 @@ func (m *Mirror) beyond(ctx context.Context, store storer.EncodedObjectStorer, h
 	}
 	var found []*visit
 	var oldest time.Time
+	var cut, rooted bool
 	for left := slop; q.Len() > 0; {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -180,11 +198,22 @@ func (m *Mirror) beyond(ctx context.Context, store storer.EncodedObjectStorer, h
 				oldest = when
 			}
 		}
+		if slices.Contains(ends, v.commit.Hash) && len(v.commit.ParentHashes) > 0 {
+			if cut = true; !v.known {
+				return nil, fmt.Errorf("mirror %s: commit %s: %w", m.dir, v.commit.Hash, errShallow)
+			}
+			continue
+		}
+		// A way that ends at a first commit has passed by what the bases have.
+		rooted = rooted || !v.known && len(v.commit.ParentHashes) == 0
 		for _, p := range v.commit.ParentHashes {
 			if err := add(p, v.known); err != nil {
 				return nil, err
 			}
 		}
+	}
+	if cut && rooted {
+		return nil, fmt.Errorf("mirror %s: commit %s: %w", m.dir, head, errShallow)
 	}
 	var commits []*object.Commit
 	for _, v := range found {

@@ -24,8 +24,9 @@ import (
 // fetches; nothing is ever checked out. Its methods may be called by several
 // goroutines at once, but a directory belongs to one Mirror.
 type Mirror struct {
-	dir    string
-	remote Remote
+	dir     string
+	remote  Remote
+	shallow bool // see OpenShallow
 
 	// busy holds one element while a fetch or a push speaks to the remote, so
 	// that what one of them records is never overwritten by what the other saw earlier.
@@ -57,6 +58,19 @@ func OpenMirror(dir string, remote Remote) (*Mirror, error) {
 		return nil, fmt.Errorf("mirror %s: %w", dir, err)
 	}
 	return m, nil
+}
+
+// OpenShallow is OpenMirror for a mirror that lives no longer than a run of the
+// Action: it holds the default branch alone, and of each commit that it fetches
+// the files but not the history, of which it asks for more when a question
+// needs it. So a run costs what the repository's files weigh, however long its
+// history is and however many branches it has.
+func OpenShallow(dir string, remote Remote) (*Mirror, error) {
+	m, err := OpenMirror(dir, remote)
+	if err == nil {
+		m.shallow = true
+	}
+	return m, err
 }
 
 // create makes an empty bare repository, after moving aside what lies in its place.

@@ -110,7 +110,7 @@ func (m *Mirror) move(ctx context.Context, branch, expect string, target plumbin
 	m.mu.Lock()
 	branches, head := maps.Clone(m.branches), m.head
 	m.mu.Unlock()
-	if branches[branch] == target {
+	if m.shallow || branches[branch] == target {
 		return nil
 	}
 	if branches[branch] = target; target.IsZero() {
@@ -210,6 +210,11 @@ func (m *Mirror) pack(ctx context.Context, commit plumbing.Hash, advertised *pac
 			tips = append(tips, hash)
 		}
 	}
+	ends, err := store.Shallow() // what was fetched is there
+	if err != nil {
+		return nil, fmt.Errorf("mirror %s: %w", m.dir, err)
+	}
+	tips = append(tips, ends...)
 	commits, err := m.beyond(ctx, store, commit, tips)
 	if err != nil {
 		return nil, err

@@ -426,6 +426,11 @@ func BenchmarkMirror(b *testing.B) {
 			u.mirror(b.TempDir())
 		}
 	})
+	b.Run("ShallowClone", func(b *testing.B) {
+		for b.Loop() {
+			u.shallow()
+		}
+	})
 	b.Run("Open", func(b *testing.B) {
 		for b.Loop() {
 			if _, err := git.OpenMirror(dir, u.remote()); err != nil {
