@@ -44,6 +44,10 @@ type payload struct {
 	Digest   string `json:"digest"`
 	HubLink  string `json:"hub_link"`
 
+	// A Helm chart in place of an image: belay's own form, for bulk runs.
+	Chart           string `json:"chart"`
+	ChartRepository string `json:"chart_repository"`
+
 	FlatStatus   string `json:"diun_entry_status"`
 	FlatImage    string `json:"diun_entry_image"`
 	FlatTag      string `json:"diun_entry_imagetag"`
@@ -83,6 +87,9 @@ func parse(data []byte, envelope bool) (plan.Dispatch, error) {
 }
 
 func (p payload) dispatch() (plan.Dispatch, error) {
+	if p.Chart != "" && p.Image == "" && p.FlatImage == "" {
+		return p.chart()
+	}
 	imageField, tagField, digestField := "image", "tag", "digest"
 	if p.Image == "" && p.FlatImage != "" || p.Image == "" && p.FlatTag != "" {
 		imageField, tagField, digestField = "diun_entry_image", "diun_entry_imagetag", "diun_entry_digest"
@@ -103,6 +110,33 @@ func (p payload) dispatch() (plan.Dispatch, error) {
 	d.Status, d.Provider, d.HubLink = p.Status, p.Provider, p.HubLink
 	return d, nil
 }
+
+// chartForm matches the names of charts: "authentik", "kube-prometheus-stack";
+// not "a/b" and not "../x".
+var chartForm = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$`)
+
+// chart is a dispatch of a Helm chart.
+func (p payload) chart() (plan.Dispatch, error) {
+	d := plan.Dispatch{Tag: strings.TrimSpace(p.Tag), Status: p.Status, Provider: p.Provider, HubLink: p.HubLink}
+	d.Chart.Name, d.Chart.Repository = strings.TrimSpace(p.Chart), strings.TrimSpace(p.ChartRepository)
+	if !chartForm.MatchString(d.Chart.Name) || len(d.Chart.Name) > 250 {
+		return d, &FieldError{"chart", fmt.Sprintf("%q is not the name of a chart", d.Chart.Name)}
+	}
+	if r := d.Chart.Repository; r != "" && !strings.Contains(r, "://") || strings.ContainsAny(r, " \t\r\n") {
+		return d, &FieldError{"chart_repository", fmt.Sprintf("%q is not the address of a chart repository: https://… or oci://…", r)}
+	}
+	if d.Tag == "" {
+		return d, &FieldError{"tag", fmt.Sprintf("missing: send the new version of chart %s", d.Chart.Name)}
+	}
+	if !chartVersionForm.MatchString(d.Tag) {
+		return d, &FieldError{"tag", fmt.Sprintf("%q is not a chart's version", d.Tag)}
+	}
+	return d, nil
+}
+
+// chartVersionForm matches versions of charts, which may hold a "+" where a tag
+// may not: "2026.2.2", "1.2.3-rc.1+build5".
+var chartVersionForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}$`)
 
 // digestForm matches the digests that registries use:
 // "sha256:" with 64 digits, "sha512:" with 128; not "sha256:abc".

@@ -65,7 +65,7 @@ func (r *Reconciler) dispatchTo(ctx context.Context, name string, stored store.D
 	if err != nil {
 		return nil, err
 	}
-	t := target{Image: stored.Image, Tag: stored.Tag, Digest: stored.Digest, HubLink: stored.HubLink, Dispatch: stored.ID, Run: stored.Run}
+	t := target{Image: stored.Image, Chart: stored.Chart, ChartRepository: stored.ChartFrom, Tag: stored.Tag, Digest: stored.Digest, HubLink: stored.HubLink, Dispatch: stored.ID, Run: stored.Run}
 	d, err := t.dispatch()
 	if err != nil {
 		return nil, err

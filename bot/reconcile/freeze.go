@@ -77,7 +77,7 @@ func (r *Reconciler) served(ctx context.Context, repository string) (string, err
 }
 
 // wakeRepository has the open upgrades of a repository looked at, of all when
-// it is "".
+// it is "", and what the dashboard says of it shown.
 func (r *Reconciler) wakeRepository(ctx context.Context, repository string) error {
 	open, err := r.opts.Store.OpenUpgrades(ctx, repository)
 	if err != nil {
@@ -96,7 +96,10 @@ func (r *Reconciler) wakeRepository(ctx context.Context, repository string) erro
 			return err
 		}
 	}
-	return nil
+	if repository == "" {
+		return r.Boards(ctx)
+	}
+	return r.showBoard(ctx, repository, true)
 }
 
 // freezeOf is the freeze that a repository is under, nil when there is none.

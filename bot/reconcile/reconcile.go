@@ -52,6 +52,7 @@ type Options struct {
 	Wake      func(ctx context.Context, upgrade string) error
 	Notify    func(ctx context.Context, upgrade string) error              // an event was recorded, or it waits for something else; nil: nobody is told
 	Board     func(ctx context.Context, repository string, now bool) error // the repository's dashboard shows something else; nil: there is none
+	Enqueue   Enqueue                                                      // has a dispatch planned; nil: nothing is scanned, and no bulk run taken
 	Now       func() time.Time
 	Log       *slog.Logger
 }
@@ -63,6 +64,7 @@ type Reconciler struct {
 	mu    sync.Mutex
 	homes map[string]*home
 	write map[string]permission // by repository and login
+	scans ScanCounts
 }
 
 // home is what is kept of a repository between two looks: nothing that could

@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -276,6 +277,7 @@ func begin(ctx context.Context, with living) (*life, error) {
 	l.rec = reconcile.New(reconcile.Options{Store: st, GitHub: l.app, Mirrors: filepath.Join(with.dir, "mirrors"), Backups: with.backups, Observers: with.observers, Log: log,
 		Upstream: func(policy.Policy) (planner.Upstream, error) { return with.up, nil },
 		Wake:     func(ctx context.Context, id string) error { return l.engine.Wake(ctx, id) },
+		Enqueue:  func(ctx context.Context, tx *sql.Tx, id string) error { return l.engine.DispatchTx(ctx, tx, id) },
 		Board: func(ctx context.Context, repository string, now bool) error {
 			return l.engine.Board(ctx, repository, now)
 		}})
@@ -286,7 +288,7 @@ func begin(ctx context.Context, with living) (*life, error) {
 	if l.engine, err = engine.New(ctx, work); err != nil {
 		return nil, err
 	}
-	l.server = server.New(server.Options{Store: st, Queue: l.engine, DiunToken: func() string { return "token" }, WebhookSecret: func() string { return with.secret }, Freezer: l.rec, Forget: l.app.Forget, Board: l.rec, Log: log})
+	l.server = server.New(server.Options{Store: st, Queue: l.engine, DiunToken: func() string { return "token" }, WebhookSecret: func() string { return with.secret }, Freezer: l.rec, Bulk: l.rec, Forget: l.app.Forget, Board: l.rec, Log: log})
 	l.http = httptest.NewServer(l.server.Handler())
 	return l, l.engine.Start(ctx)
 }

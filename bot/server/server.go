@@ -66,10 +66,12 @@ func (noBoard) BoardMoved(context.Context, string) error                 { retur
 type Options struct {
 	Store         *store.Store
 	Queue         Queue
-	DiunToken     func() string // "" refuses every dispatch by HTTP
-	WebhookSecret func() string // "" refuses every webhook
-	Event         string        // event_type of repository_dispatch that carries a dispatch; "" is diun
-	Freezer       Freezer       // nil: nothing can be frozen here
+	DiunToken     func() string               // "" refuses every dispatch by HTTP
+	WebhookSecret func() string               // "" refuses every webhook
+	Event         string                      // event_type of repository_dispatch that carries a dispatch; "" is diun
+	Freezer       Freezer                     // nil: nothing can be frozen here
+	Bulk          Bulk                        // nil: bulk runs are refused
+	Scans         func() reconcile.ScanCounts // for the metrics; nil: nothing is scanned
 	Forget        func(repository string)
 	Board         Board // nil: there are no dashboard issues
 	Ready         func(context.Context) error
@@ -108,6 +110,9 @@ func New(opts Options) *Server {
 		hooks:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belay_webhooks_total", Help: "GitHub webhooks received, by event."}, []string{"event"}),
 	}
 	s.metrics.MustRegister(s.intake, s.hooks, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), states{s})
+	if opts.Scans != nil {
+		s.metrics.MustRegister(scans{opts.Scans})
+	}
 	if opts.Credentials != nil {
 		s.metrics.MustRegister(opts.Credentials)
 	}
@@ -120,6 +125,9 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("/diun", s.diun)
 	mux.HandleFunc("POST /github/webhook", s.webhook)
 	mux.HandleFunc("GET /api/status", s.status)
+	mux.HandleFunc("POST /api/bulk", s.bulk)
+	mux.HandleFunc("POST /api/dispatches", s.standing)
+	mux.HandleFunc("POST /api/plan", s.preview)
 	mux.HandleFunc("POST /api/freeze", s.freeze)
 	mux.HandleFunc("POST /api/thaw", s.thaw)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok") })
@@ -196,21 +204,21 @@ func (s *Server) takeDispatch(w http.ResponseWriter, req *http.Request) (int, an
 	}
 	id, isNew, err := s.keep(req.Context(), d, "diun", "")
 	if err != nil {
-		s.opts.Log.Error("a dispatch could not be stored", "image", d.Image.Familiar(), "tag", d.Tag, "why", err)
+		s.opts.Log.Error("a dispatch could not be stored", "image", about(d), "tag", d.Tag, "why", err)
 		return http.StatusServiceUnavailable, refusal{Error: "the dispatch could not be stored; send it again"}
 	}
 	if !isNew {
 		return http.StatusOK, accepted{ID: id}
 	}
-	s.opts.Log.Info("dispatch", "id", id, "image", d.Image.Familiar(), "tag", d.Tag, "status", d.Status)
+	s.opts.Log.Info("dispatch", "id", id, "image", about(d), "tag", d.Tag, "status", d.Status)
 	return http.StatusAccepted, accepted{ID: id, New: true}
 }
 
 // keep stores a dispatch together with the job that plans it.
 func (s *Server) keep(ctx context.Context, d plan.Dispatch, source, repository string) (string, bool, error) {
-	return s.opts.Store.AddDispatch(ctx, store.Dispatch{Image: d.Image.Name(), Tag: d.Tag, Digest: d.Digest, Status: d.Status, Provider: d.Provider,
-		HubLink: d.HubLink, Source: source, Repository: repository, Received: s.opts.Now(), ID: store.DispatchID(d.Image.Name(), d.Tag, d.Digest, repository)},
-		func(ctx context.Context, tx *sql.Tx, id string) error { return s.opts.Queue.DispatchTx(ctx, tx, id) })
+	kept := reconcile.Stored(d, source, repository)
+	kept.Received = s.opts.Now()
+	return s.opts.Store.AddDispatch(ctx, kept, func(ctx context.Context, tx *sql.Tx, id string) error { return s.opts.Queue.DispatchTx(ctx, tx, id) })
 }
 
 // authorized compares tokens in constant time, whatever their lengths.

@@ -45,9 +45,11 @@ type Upgrade struct {
 // Dispatch is one dispatch in Status, with what came of it.
 type Dispatch struct {
 	ID       string    `json:"id"`
-	Image    string    `json:"image"`
+	Image    string    `json:"image"` // "chart NAME" of a chart
 	Tag      string    `json:"tag"`
 	Status   string    `json:"status,omitempty"`
+	Source   string    `json:"source,omitempty"` // diun, repository_dispatch, bulk, scan
+	Done     bool      `json:"done"`             // it has been planned
 	Received time.Time `json:"received"`
 	Outcomes []Outcome `json:"outcomes"`
 }
@@ -90,27 +92,35 @@ func Read(ctx context.Context, st *store.Store, limit int) (Status, error) {
 		return out, err
 	}
 	for _, u := range list {
-		var rec struct{ Waits, Risk string }
-		_ = json.Unmarshal(u.Data, &rec)
-		out.Upgrades = append(out.Upgrades, Upgrade{ID: u.ID, Repository: u.Repository, Service: u.Service, From: u.From, To: u.To, State: u.State, Final: u.Final,
-			Waits: rec.Waits, Risk: rec.Risk, Pull: u.Pull, Updated: u.Updated})
+		out.Upgrades = append(out.Upgrades, shownUpgrade(u))
 	}
 	dispatches, err := st.Dispatches(ctx, limit)
 	if err != nil {
 		return out, err
 	}
 	for _, d := range dispatches {
-		e := Dispatch{ID: d.ID, Image: d.Image, Tag: d.Tag, Status: d.Status, Received: d.Received, Outcomes: []Outcome{}}
-		for _, o := range d.Outcomes {
-			e.Outcomes = append(e.Outcomes, Outcome{Repository: o.Repository, Service: o.Service, Upgrade: o.Upgrade, Reason: o.Reason, Path: o.Path, Line: o.Line})
-		}
-		out.Dispatches = append(out.Dispatches, e)
+		out.Dispatches = append(out.Dispatches, shownDispatch(d))
 	}
 	freezes, err := st.Freezes(ctx)
 	for _, f := range freezes {
 		out.Freezes = append(out.Freezes, Freeze{Repository: f.Repository, Who: f.Who, Reason: f.Reason, At: f.At})
 	}
 	return out, err
+}
+
+func shownUpgrade(u store.Upgrade) Upgrade {
+	var rec struct{ Waits, Risk string }
+	_ = json.Unmarshal(u.Data, &rec)
+	return Upgrade{ID: u.ID, Repository: u.Repository, Service: u.Service, From: u.From, To: u.To, State: u.State, Final: u.Final,
+		Waits: rec.Waits, Risk: rec.Risk, Pull: u.Pull, Updated: u.Updated}
+}
+
+func shownDispatch(d store.Dispatch) Dispatch {
+	out := Dispatch{ID: d.ID, Image: d.Subject(), Tag: d.Tag, Status: d.Status, Source: d.Source, Done: d.Done, Received: d.Received, Outcomes: []Outcome{}}
+	for _, o := range d.Outcomes {
+		out.Outcomes = append(out.Outcomes, Outcome{Repository: o.Repository, Service: o.Service, Upgrade: o.Upgrade, Reason: o.Reason, Path: o.Path, Line: o.Line})
+	}
+	return out
 }
 
 // states is the metric of open upgrades by state, read when it is asked for.

@@ -14,7 +14,9 @@ import (
 // Dispatch is one message "image X has tag Y" as it arrived.
 type Dispatch struct {
 	ID         string
-	Image      string
+	Image      string // "" when a chart is meant
+	Chart      string
+	ChartFrom  string // the chart's repository, "" when it is not said
 	Tag        string
 	Digest     string
 	Status     string
@@ -39,6 +41,15 @@ type Outcome struct {
 	At         time.Time
 }
 
+// Subject is what a dispatch speaks of: an image's name, or "chart" with the
+// chart's name and repository.
+func (d Dispatch) Subject() string {
+	if d.Chart == "" {
+		return d.Image
+	}
+	return strings.TrimSpace("chart " + d.Chart + " " + d.ChartFrom)
+}
+
 // DispatchID names a dispatch by what makes it the same one again.
 func DispatchID(image, tag, digest, repository string) string {
 	sum := sha256.Sum256([]byte(strings.Join([]string{image, tag, digest, repository}, "\x00")))
@@ -49,15 +60,15 @@ func DispatchID(image, tag, digest, repository string) string {
 // may be nil, when it is new. It is durable when the method returns.
 func (s *Store) AddDispatch(ctx context.Context, d Dispatch, then func(ctx context.Context, tx *sql.Tx, id string) error) (id string, isNew bool, err error) {
 	if d.ID == "" {
-		d.ID = DispatchID(d.Image, d.Tag, d.Digest, d.Repository)
+		d.ID = DispatchID(d.Subject(), d.Tag, d.Digest, d.Repository)
 	}
 	if d.Received.IsZero() {
 		d.Received = s.now()
 	}
 	err = s.Transact(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, s.sql(`INSERT INTO dispatches (id, image, tag, digest, status, provider, hub_link, source, repository, received, run)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`),
-			d.ID, d.Image, d.Tag, d.Digest, d.Status, d.Provider, d.HubLink, d.Source, d.Repository, micro(d.Received), d.Run)
+		res, err := tx.ExecContext(ctx, s.sql(`INSERT INTO dispatches (id, image, tag, digest, status, provider, hub_link, source, repository, received, run, chart, chart_repository)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`),
+			d.ID, d.Image, d.Tag, d.Digest, d.Status, d.Provider, d.HubLink, d.Source, d.Repository, micro(d.Received), d.Run, d.Chart, d.ChartFrom)
 		if err != nil {
 			return s.trouble(err)
 		}
@@ -71,12 +82,12 @@ func (s *Store) AddDispatch(ctx context.Context, d Dispatch, then func(ctx conte
 	return d.ID, isNew, err
 }
 
-const dispatchColumns = "id, image, tag, digest, status, provider, hub_link, source, repository, received, done, run"
+const dispatchColumns = "id, image, tag, digest, status, provider, hub_link, source, repository, received, done, run, chart, chart_repository"
 
 func scanDispatch(row interface{ Scan(...any) error }) (Dispatch, error) {
 	var d Dispatch
 	var received, done int64
-	err := row.Scan(&d.ID, &d.Image, &d.Tag, &d.Digest, &d.Status, &d.Provider, &d.HubLink, &d.Source, &d.Repository, &received, &done, &d.Run)
+	err := row.Scan(&d.ID, &d.Image, &d.Tag, &d.Digest, &d.Status, &d.Provider, &d.HubLink, &d.Source, &d.Repository, &received, &done, &d.Run, &d.Chart, &d.ChartFrom)
 	d.Received, d.Done = moment(received), done != 0
 	return d, err
 }

@@ -112,7 +112,7 @@ func (c *Client) ociVersions(ctx context.Context, chart pin.Chart) ([]ChartVersi
 	if err != nil {
 		return nil, err
 	}
-	tags, err := c.ociTags(ctx, repo)
+	tags, err := c.tags(ctx, repo, "chart tags "+repo.Name())
 	if err != nil {
 		return nil, fmt.Errorf("chart %s: %w", repo, err)
 	}
@@ -136,21 +136,6 @@ func (c *Client) ociVersions(ctx context.Context, chart pin.Chart) ([]ChartVersi
 		out[i].AppVersion, out[i].Sources, out[i].Home, out[i].Deprecated = meta.AppVersion, meta.Sources, meta.Home, meta.Deprecated
 	}
 	return out, nil
-}
-
-// ociTags lists a repository's tags. Asking a registry begins with a greeting
-// and a token, which are never cached, so the list itself is kept for offline use.
-func (c *Client) ociTags(ctx context.Context, repo name.Repository) ([]string, error) {
-	fact := "chart tags " + repo.Name()
-	if c.opts.Offline {
-		return remembered(c, fact, func() ([]string, error) { return nil, fmt.Errorf("%s: %w", repo, ErrOffline) })
-	}
-	tags, err := remote.List(repo, c.remote(ctx)...)
-	if err != nil {
-		return nil, registryError(err)
-	}
-	c.keep(fact, tags)
-	return tags, nil
 }
 
 func (c *Client) ociImage(ctx context.Context, repo name.Repository, version string) (v1.Image, error) {

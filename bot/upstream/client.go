@@ -38,11 +38,13 @@ type Options struct {
 
 // Client asks upstream. It may be used by several goroutines.
 type Client struct {
-	opts    Options
-	http    *http.Client
-	rt      *transport
-	github  *github.Client
-	webHost string // "github.com", or that of the Enterprise server
+	opts   Options
+	http   *http.Client
+	rt     *transport
+	github *github.Client
+
+	registries registries
+	webHost    string // "github.com", or that of the Enterprise server
 
 	mu     sync.Mutex
 	parsed map[string][]ChartVersion // chart indexes read in this run, by address

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -38,6 +39,9 @@ type transport struct {
 	notify  func(string)
 	now     func() time.Time
 	sleep   func(context.Context, time.Duration) error
+
+	mu   sync.Mutex
+	left map[string]time.Time // until when a host wants to be left alone
 }
 
 // entry is a cached response.
@@ -82,6 +86,15 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	deadline := t.now().Add(t.wait)
 	for attempt := 1; ; attempt++ {
+		// What one request was told holds for all that come after it.
+		if until := t.leave(req.URL.Host, time.Time{}); until.After(t.now()) {
+			if until.After(deadline) {
+				return nil, &RateLimited{Until: until, Host: req.URL.Host}
+			}
+			if err := t.sleep(req.Context(), until.Sub(t.now())); err != nil {
+				return nil, err
+			}
+		}
 		resp, err := t.base.RoundTrip(t.prepared(req, old))
 		if err != nil {
 			if req.Context().Err() != nil || attempt == attempts {
@@ -94,6 +107,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		if until, limited := LimitedUntil(resp, t.now()); limited {
 			drop(resp)
+			t.leave(req.URL.Host, until)
 			if until.After(deadline) {
 				return nil, &RateLimited{Until: until, Host: req.URL.Host}
 			}
@@ -113,6 +127,20 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return t.finish(req, resp, key, old)
 	}
+}
+
+// leave notes until when a host wants to be left alone, and returns the latest
+// that was said.
+func (t *transport) leave(host string, until time.Time) time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.left == nil {
+		t.left = map[string]time.Time{}
+	}
+	if until.After(t.left[host]) {
+		t.left[host] = until
+	}
+	return t.left[host]
 }
 
 // prepared is the request as it is sent. The original is left alone, as

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -86,6 +87,9 @@ func (out *process) look(ctx context.Context, r *credentials.Registry) {
 	}
 }
 
+// scanLook is how often it is looked whether a repository's scan is due.
+const scanLook = time.Minute
+
 func (out *process) wire(ctx context.Context, p parts) error {
 	var err error
 	if out.app, err = github.New(p.github); err != nil {
@@ -93,7 +97,8 @@ func (out *process) wire(ctx context.Context, p parts) error {
 	}
 	out.rec = reconcile.New(reconcile.Options{Store: out.store, GitHub: out.app, Upstream: p.upstream(out.app), Mirrors: filepath.Join(p.state, "mirrors"),
 		Backups: p.observe.backups, Observers: p.observe.observers, CI: p.observe.ci, Log: p.log, Wake: func(ctx context.Context, id string) error { return out.engine.Wake(ctx, id) },
-		Notify: func(ctx context.Context, id string) error { return out.engine.Notify(ctx, id) },
+		Enqueue: func(ctx context.Context, tx *sql.Tx, id string) error { return out.engine.DispatchTx(ctx, tx, id) },
+		Notify:  func(ctx context.Context, id string) error { return out.engine.Notify(ctx, id) },
 		Board: func(ctx context.Context, repository string, now bool) error {
 			return out.engine.Board(ctx, repository, now)
 		}})
@@ -108,6 +113,7 @@ func (out *process) wire(ctx context.Context, p parts) error {
 		Periodic: []engine.Periodic{
 			{Name: "boards", Every: time.Hour, Run: out.rec.Boards},
 			{Name: "deliveries", Every: 10 * time.Minute, Run: replay},
+			{Name: "scan", Every: scanLook, Run: out.rec.Scan},
 			{Name: "prune", Every: 24 * time.Hour, Run: func(ctx context.Context) error { return out.store.Prune(ctx, time.Now()) }},
 		}}
 	if err := out.wireNotify(ctx, p, &work); err != nil {
@@ -116,7 +122,7 @@ func (out *process) wire(ctx context.Context, p parts) error {
 	if out.engine, err = engine.New(ctx, work); err != nil {
 		return err
 	}
-	out.server = server.New(server.Options{Store: out.store, Queue: out.engine, DiunToken: p.diunToken, WebhookSecret: p.webhookSecret, Freezer: out.rec, Board: out.rec, Forget: out.app.Forget, Credentials: p.credentials, Log: p.log})
+	out.server = server.New(server.Options{Store: out.store, Queue: out.engine, DiunToken: p.diunToken, WebhookSecret: p.webhookSecret, Freezer: out.rec, Bulk: out.rec, Scans: out.rec.Scans, Board: out.rec, Forget: out.app.Forget, Credentials: p.credentials, Log: p.log})
 	if out.listener, err = net.Listen("tcp", p.listen); err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
