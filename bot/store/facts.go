@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -107,11 +109,40 @@ func (s *Store) Remembers(ctx context.Context, name string) (bool, error) {
 	return n > 0, nil
 }
 
-// Prune forgets what was to be remembered, or was claimed, until before a moment.
+// Keep keeps a value under a name until a moment. The same name again gets the
+// newer value. Names begin with what they are about: "advice/…".
+func (s *Store) Keep(ctx context.Context, name, value string, until time.Time) error {
+	return s.Put(ctx, keptPrefix+name, fmt.Sprintf("%0*d %s", keptDigits, micro(until), value))
+}
+
+// Kept reads a value that is kept, or returns ErrNotFound.
+func (s *Store) Kept(ctx context.Context, name string) (string, error) {
+	value, err := s.Get(ctx, keptPrefix+name)
+	if err != nil {
+		return "", err
+	}
+	until, value, _ := strings.Cut(value, " ")
+	if until < fmt.Sprintf("%0*d", keptDigits, micro(s.now())) {
+		return "", ErrNotFound
+	}
+	return value, nil
+}
+
+// What is kept stands among the facts: its moment first, in so many digits that
+// texts order as moments do.
+const (
+	keptPrefix = "kept/"
+	keptDigits = 20
+)
+
+// Prune forgets what was to be remembered, or was claimed or kept, until before a moment.
 func (s *Store) Prune(ctx context.Context, before time.Time) error {
 	_, err := s.exec(ctx, "DELETE FROM remembered WHERE until < ?", micro(before))
 	if err == nil {
 		_, err = s.exec(ctx, "DELETE FROM claims WHERE until < ?", micro(before))
+	}
+	if err == nil {
+		_, err = s.exec(ctx, "DELETE FROM facts WHERE name LIKE ? AND value < ?", keptPrefix+"%", fmt.Sprintf("%0*d", keptDigits, micro(before)))
 	}
 	return err
 }

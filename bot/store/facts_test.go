@@ -52,6 +52,31 @@ func TestFactsAndWhatIsRemembered(t *testing.T) {
 	})
 }
 
+func TestWhatIsKept(t *testing.T) {
+	onBoth(t, func(t *testing.T, p place) {
+		s := p.open(t)
+		now := p.clock.Now()
+		if _, err := s.Kept(ctx, "advice/1"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("a value that is not there: %v", err)
+		}
+		ok(t, s.Put(ctx, "advice/1", "a fact of the same name"))
+		ok(t, s.Keep(ctx, "advice/1", "older", now.Add(time.Hour)))
+		ok(t, s.Keep(ctx, "advice/1", `{"a": "newer"}`, now.Add(2*time.Hour)))
+		ok(t, s.Keep(ctx, "advice/2", "", now.Add(4*time.Hour)))
+		ok(t, s.Keep(ctx, "advice/3", "over", now.Add(-time.Second)))
+		same(t, "the newer value", `{"a": "newer"}`, must[string](t)(s.Kept(ctx, "advice/1")))
+		if _, err := s.Kept(ctx, "advice/3"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("a value whose time is over: %v", err)
+		}
+		ok(t, s.Prune(ctx, now.Add(3*time.Hour)))
+		if _, err := s.Kept(ctx, "advice/1"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("a value that was pruned: %v", err)
+		}
+		same(t, "one that is kept longer", "", must[string](t)(s.Kept(ctx, "advice/2")))
+		same(t, "the fact", "a fact of the same name", must[string](t)(s.Get(ctx, "advice/1")))
+	})
+}
+
 func TestClaims(t *testing.T) {
 	onBoth(t, func(t *testing.T, p place) {
 		s := p.open(t)
