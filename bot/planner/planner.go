@@ -16,6 +16,7 @@ import (
 	"github.com/belaybot/belay/bot/git"
 	"github.com/belaybot/belay/bot/terraform"
 	"github.com/belaybot/belay/bot/upstream"
+	"github.com/belaybot/belay/rules/advice"
 	"github.com/belaybot/belay/rules/image"
 	"github.com/belaybot/belay/rules/notes"
 	"github.com/belaybot/belay/rules/pin"
@@ -40,6 +41,13 @@ type Planner struct {
 	Upstream Upstream
 	// Notes, when set, is a changelog that is used instead of upstream's (belay plan --notes).
 	Notes *Changelog
+	// Adviser, when set, is asked about the notes besides the rules.
+	Adviser Adviser
+}
+
+// Adviser says what it makes of an upgrade, or why it does not. *advise.Adviser is one.
+type Adviser interface {
+	Advise(ctx context.Context, q advice.Question) advice.Outcome
 }
 
 // Changelog is release notes given by hand.

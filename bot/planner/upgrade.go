@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/belaybot/belay/bot/terraform"
 	"github.com/belaybot/belay/bot/upstream"
+	"github.com/belaybot/belay/rules/advice"
 	"github.com/belaybot/belay/rules/notes"
 	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/plan"
@@ -28,7 +30,7 @@ func (p *Planner) upgrade(ctx context.Context, inv *terraform.Inventory, d plan.
 	u := plan.Assess(plan.Facts{
 		Dispatch: d, Candidate: c, Policy: p.Policy,
 		Source: found.Repository, SourceURL: found.URL, NotesFrom: found.From,
-		Releases: found.Releases, Missing: found.Missing, Evidence: evidence,
+		Releases: found.Releases, Missing: found.Missing, Evidence: evidence, Advice: p.advice(ctx, inv, c, found.Releases),
 	})
 	splices, err := plan.Splices(c)
 	if err != nil {
@@ -46,6 +48,42 @@ func (p *Planner) upgrade(ctx context.Context, inv *terraform.Inventory, d plan.
 		u.Warnings = append(u.Warnings, unread)
 	}
 	return u, changes, nil
+}
+
+// advice asks the adviser, where there is one and the configuration lets it be
+// asked about the service.
+func (p *Planner) advice(ctx context.Context, inv *terraform.Inventory, c plan.Candidate, releases []notes.Release) advice.Outcome {
+	if p.Adviser == nil || !p.Policy.Advised(c.Service, c.Directory) || len(releases) == 0 {
+		return advice.Outcome{}
+	}
+	q := advice.Question{From: c.From.String(), To: c.To.String(), Releases: releases}
+	if first := c.Targets[0].Pin; first.Kind == pin.KindChart {
+		q.Images = []string{"chart " + first.Chart.Name}
+	} else {
+		q.Images = []string{first.Image.Familiar()}
+	}
+	if p.Policy.Adviser.Settings {
+		q.Settings = inv.Settings(c.Service)
+	}
+	out := p.Adviser.Advise(ctx, q)
+	if out.Advice == nil {
+		return out
+	}
+	// Where what it names stands in the service's files is looked up here, as for the rules' own findings.
+	var names []string
+	for _, f := range out.Advice.Findings {
+		names = append(names, f.Settings...)
+	}
+	uses := inv.Uses(c.Service, names)
+	said := *out.Advice
+	said.Findings = slices.Clone(said.Findings)
+	for i, f := range said.Findings {
+		for _, name := range f.Settings {
+			said.Findings[i].Uses = append(said.Findings[i].Uses, risk.Use{Identifier: name, At: uses[name]})
+		}
+	}
+	out.Advice = &said
+	return out
 }
 
 // notes finds the release notes. Not finding any is an answer; not being able

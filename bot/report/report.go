@@ -14,6 +14,7 @@ import (
 	"text/template"
 	"unicode/utf16"
 
+	"github.com/belaybot/belay/rules/advice"
 	"github.com/belaybot/belay/rules/notes"
 	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/plan"
@@ -37,7 +38,7 @@ var files embed.FS
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"code": code, "cell": cell, "plain": notes.Plain, "next": next, "level": level, "summary": summary,
-	"uses": uses, "link": link, "upper": strings.ToUpper, "join": strings.Join, "count": count, "lines": changedLines, "short": short,
+	"uses": uses, "found": found, "link": link, "upper": strings.ToUpper, "join": strings.Join, "count": count, "lines": changedLines, "short": short,
 	"strong": func(e risk.Evidence) bool { return e.Strength == notes.Strong },
 	"fenced": fenced, "diff": Offer.diff, "answer": answerText, "table": answerTable, "sentence": sentence,
 	"inc": func(i int) int { return i + 1 },
@@ -217,6 +218,21 @@ func uses(e risk.Evidence) string {
 		return strings.Join(unset[:min(len(unset), 4)], ", ") + " not used here"
 	}
 	return ""
+}
+
+// simpleName matches names that are shown as they are: "DB_HOST", "--listen-on", "server.port"; not "@ana", "a b".
+var simpleName = regexp.MustCompile(`^[A-Za-z0-9_./:-]+$`)
+
+// found says where what the adviser named stands in the service's files.
+func found(f advice.Finding) string {
+	var named []risk.Use
+	for _, u := range f.Uses {
+		if !simpleName.MatchString(u.Identifier) {
+			u.Identifier = notes.Plain(u.Identifier)
+		}
+		named = append(named, u)
+	}
+	return uses(risk.Evidence{Uses: named})
 }
 
 // next says in one sentence what happens now and what the reader has to do.

@@ -120,6 +120,7 @@ func cases() map[string]plan.Upgrade {
 	return map[string]plan.Upgrade{
 		"safe_patch": immich, "safe_23_releases": linkwarden, "caution_impact": shlink, "unknown": unknown, "security": security,
 		"migration": migration, "ignored_by_terraform": ignored, "chart": chart, "long_notes": long, "hostile": hostile,
+		"adviser": advised(shlink), "adviser_hostile": advisedBadly(immich),
 	}
 }
 
@@ -146,7 +147,7 @@ func TestRenderGolden(t *testing.T) {
 
 func TestTextGolden(t *testing.T) {
 	all := cases()
-	p := plan.Plan{Upgrades: []plan.Upgrade{all["safe_23_releases"], all["caution_impact"], all["unknown"], all["hostile"]},
+	p := plan.Plan{Upgrades: []plan.Upgrade{all["safe_23_releases"], all["caution_impact"], all["unknown"], all["hostile"], all["adviser"], all["adviser_hostile"]},
 		Skipped: []plan.Skipped{{Service: "web", Path: "stacks/web/main.tf", Line: 3, Reason: "not newer: pinned at 1.2"}}}
 	var b bytes.Buffer
 	if err := report.Text(&b, p, report.TextOptions{Width: 100}); err != nil {

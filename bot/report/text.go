@@ -76,6 +76,7 @@ func (t *terminal) upgrade(u plan.Upgrade) {
 		}
 		t.field([]string{"notes", ""}[min(i, 1)], e.Version+": "+notes.Plain(e.Text)+usesText(e))
 	}
+	t.advice(u)
 	if len(u.Risk.Security) > 0 {
 		t.field("fixes", strings.Join(u.Risk.Security, ", "))
 	}
@@ -95,6 +96,28 @@ func (t *terminal) upgrade(u plan.Upgrade) {
 		t.field("then", "merged by belay once the checks are green, and watched for "+short(u.Verify.Window))
 	} else {
 		t.field("then", "waits for a person: "+strings.Join(u.Blockers, "; "))
+	}
+}
+
+// advice is what the adviser said, marked as what it is.
+func (t *terminal) advice(u plan.Upgrade) {
+	a := u.Advice.Advice
+	if a == nil {
+		return
+	}
+	verdict := "adds nothing to the risk"
+	if a.Level == risk.Caution {
+		verdict = "asks for a look"
+	}
+	t.field("advice", fmt.Sprintf("%s (a language model; may be wrong) %s", notes.Plain(a.Model), verdict))
+	for _, s := range a.Summary {
+		t.field("", notes.Plain(s))
+	}
+	for _, f := range a.Findings {
+		t.field("", notes.Plain(f.Version)+": “"+notes.Plain(f.Quote)+"” "+notes.Plain(f.Text)+usesText(risk.Evidence{Uses: f.Uses}))
+	}
+	if a.Dropped > 0 {
+		t.field("", count(a.Dropped, "part")+" of its answer left out")
 	}
 }
 

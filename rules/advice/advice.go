@@ -40,10 +40,11 @@ type Advice struct {
 
 // Finding is one thing that may concern the service.
 type Finding struct {
-	Version  string   // tag of a release that was asked about
-	Quote    string   // passage of that release's notes, word for word
-	Text     string   // what it means, in the adviser's words
-	Settings []string // names that occur in the notes or among the service's settings
+	Version  string     // tag of a release that was asked about
+	Quote    string     // passage of that release's notes, word for word
+	Text     string     // what it means, in the adviser's words
+	Settings []string   // names that occur in the notes or among the service's settings
+	Uses     []risk.Use `json:"-"` // where they stand in the service's files, looked up by belay and not the adviser's word
 }
 
 // Outcome is what came of asking: advice, or the reason why there is none.

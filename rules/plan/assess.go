@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/belaybot/belay/rules/advice"
 	"github.com/belaybot/belay/rules/notes"
 	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/policy"
@@ -26,6 +27,7 @@ type Facts struct {
 	Releases  []notes.Release // between the versions, oldest first
 	Missing   []string        // versions between them that have no notes
 	Evidence  []risk.Evidence
+	Advice    advice.Outcome // what came of asking the adviser; zero: nobody was asked
 }
 
 // Assess turns facts into an upgrade, all but its edits.
@@ -41,7 +43,7 @@ func Assess(f Facts) Upgrade {
 	if first.Pin.Kind == pin.KindChart {
 		u.Chart, u.AppTo = first.Pin.Chart.Name, first.AppTo
 	}
-	u.Risk = assessment(f)
+	u.Risk, u.Advice = advice.Raised(assessment(f), f.Advice), f.Advice
 	u.Steps = ladder(f, u.Risk.Level)
 	u.Backup = backup(p, append([]string{c.Service}, c.AlsoServices...))
 	u.IgnoredByTerraform = slices.ContainsFunc(c.Targets, func(t Target) bool { return t.Pin.IgnoreChanges })
@@ -175,6 +177,9 @@ func warnings(f Facts, u Upgrade) []string {
 	for _, n := range f.Candidate.Siblings {
 		out = append(out, fmt.Sprintf("%s stands at %s as well (%s:%d) and does not move: its own dispatch joins this upgrade",
 			n.Image.Familiar(), n.Version, n.Span.Path, n.Span.Line))
+	}
+	if f.Advice.Advice == nil && f.Advice.Problem != "" {
+		out = append(out, "the adviser said nothing, and the risk is what the rules say: "+f.Advice.Problem)
 	}
 	if u.Risk.Level == risk.Caution && u.Backup == nil {
 		out = append(out, "no database is configured for this service: nothing is backed up before the merge")

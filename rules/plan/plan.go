@@ -7,6 +7,7 @@
 package plan
 
 import (
+	"github.com/belaybot/belay/rules/advice"
 	"github.com/belaybot/belay/rules/image"
 	"github.com/belaybot/belay/rules/notes"
 	"github.com/belaybot/belay/rules/pin"
@@ -56,6 +57,7 @@ type Upgrade struct {
 	Edits              []pin.Edit
 	Moves              []pin.Move // what the edits change, for the undo
 	Warnings           []string
+	Advice             advice.Outcome // of the adviser, where one was asked
 }
 
 // Backup is the backup before the merge, as planned.

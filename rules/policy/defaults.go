@@ -44,6 +44,7 @@ func Default() Policy {
 			Kuma: Kuma{Monitors: map[string]string{}, Beat: 150 * time.Second}, Prometheus: Prometheus{Queries: map[string][]Query{}}},
 		Revert:   Revert{Automerge: true, OnMigration: "review"},
 		Schedule: Schedule{Timezone: "UTC"}, Dashboard: Dashboard{Issue: true},
+		Adviser: Adviser{Enabled: true, Settings: true},
 	}
 }
 
@@ -62,7 +63,17 @@ func (p Policy) StatusTaken(status string) bool { return slices.Contains(p.Dispa
 
 // Ignored reports whether services.ignore names a service or its directory.
 func (p Policy) Ignored(service, directory string) bool {
-	return slices.ContainsFunc(p.Services.Ignore, func(pattern string) bool {
+	return globbed(p.Services.Ignore, service, directory)
+}
+
+// Advised reports whether the adviser may be asked about a service.
+func (p Policy) Advised(service, directory string) bool {
+	return p.Adviser.Enabled && !globbed(p.Adviser.Ignore, service, directory)
+}
+
+// globbed reports whether one of the globs names a service or its directory.
+func globbed(globs []string, service, directory string) bool {
+	return slices.ContainsFunc(globs, func(pattern string) bool {
 		a, _ := doublestar.Match(pattern, service)
 		b, _ := doublestar.Match(strings.Trim(path.Clean(pattern), "/"), directory)
 		return a || b

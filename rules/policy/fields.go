@@ -122,6 +122,11 @@ var form = &key{kind: kindObject, doc: "Configuration of belay, read from .githu
 	{name: "dashboard", doc: "Where the repository's upgrades are shown on GitHub.", kind: kindObject, keys: []*key{
 		{name: "issue", doc: "Keep one issue, \"belay dashboard\", with all upgrades and boxes to act on them.", kind: kindBool, def: "true"},
 	}},
+	{name: "adviser", doc: "What the adviser, a language model, is asked about, where the server has a key for one. It may only raise the risk.", kind: kindObject, keys: []*key{
+		{name: "enabled", doc: "Whether it is asked at all.", kind: kindBool, def: "true"},
+		{name: "ignore", doc: "Services (by name) or directories that it is not asked about.", kind: kindList, elem: &key{kind: kindGlob}, def: "none", example: `["vaultwarden", "stacks/private-*"]`},
+		{name: "settings", doc: "Whether the names of a service's settings are sent with the notes. Values never are.", kind: kindBool, def: "true"},
+	}},
 }}
 
 var steps = []string{string(version.StepsEvery), string(version.StepsMinor), string(version.StepsMajor), string(version.StepsDirect)}

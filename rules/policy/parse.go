@@ -409,6 +409,9 @@ func (r *reader) decode(root *yaml.Node) {
 	take(root, &p.Schedule.Merge, str, "schedule", "merge")
 	take(root, &p.Schedule.Open, str, "schedule", "open")
 	take(root, &p.Dashboard.Issue, boolean, "dashboard", "issue")
+	take(root, &p.Adviser.Enabled, boolean, "adviser", "enabled")
+	take(root, &p.Adviser.Ignore, list, "adviser", "ignore")
+	take(root, &p.Adviser.Settings, boolean, "adviser", "settings")
 }
 
 // MinScan is how often registries are asked at most: they count requests.

@@ -29,6 +29,7 @@ type Policy struct {
 	Revert    Revert
 	Schedule  Schedule
 	Dashboard Dashboard
+	Adviser   Adviser
 }
 
 // Dashboard says where the repository's upgrades are shown on GitHub.
@@ -120,6 +121,13 @@ type Restore struct {
 type Revert struct {
 	Automerge   bool
 	OnMigration string // "review" or "restore"
+}
+
+// Adviser says what a language model is asked, where the operator has given belay one.
+type Adviser struct {
+	Enabled  bool
+	Ignore   []string // service names or directory globs that it is not asked about
+	Settings bool     // names of the service's settings are sent
 }
 
 // Schedule says when belay may act.
