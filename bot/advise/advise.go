@@ -62,6 +62,10 @@ type Credential struct {
 	Label string                 // by which people know it: "adviser_key"
 	Read  func() (string, error) // "" is not configured
 	Token bool                   // a long-lived OAuth token in place of an API key
+	// Minted and Lifetime read when it was made and how long it lives, as
+	// configured; nil or "" says nothing.
+	Minted, Lifetime func() (string, error)
+	Spare            bool // for when another is refused
 }
 
 // Options set up an Adviser. What is zero takes the default above.
@@ -132,8 +136,8 @@ func New(opts Options) (*Adviser, error) {
 		asked:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belay_adviser_questions_total", Help: "Upgrades that the adviser was to be asked about, by what came of it."}, []string{"outcome"}),
 		tokens: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belay_adviser_tokens_total", Help: "Tokens that the adviser has used."}, []string{"kind"}),
 	}
-	for i, c := range opts.Credentials {
-		opts.Eye.Keep(credentials.Kept{Name: c.Label, Read: c.Read, Spare: i > 0, Ask: credentials.Get(opts.HTTP, u.JoinPath("v1/models").String()+"?limit=1", c.sign)})
+	for _, c := range opts.Credentials {
+		opts.Eye.Keep(credentials.Kept{Name: c.Label, Read: c.Read, Minted: c.Minted, Lifetime: c.Lifetime, Spare: c.Spare, Ask: credentials.Get(opts.HTTP, u.JoinPath("v1/models").String()+"?limit=1", c.sign)})
 	}
 	return a, nil
 }

@@ -45,6 +45,7 @@ type Options struct {
 	Store     *store.Store
 	GitHub    *github.App
 	Upstream  func(policy.Policy) (planner.Upstream, error) // a client for a repository's configuration; made once per revision
+	Adviser   planner.Adviser                               // nil: nobody is asked
 	Mirrors   string                                        // directory of the bare mirrors
 	Backups   Backups                                       // nil: none can be taken
 	Observers []Observer                                    // of what was applied; none: nothing is seen

@@ -57,7 +57,7 @@ func (r *Reconciler) at(ctx context.Context, j *job, sha string) (*view, error) 
 	if err != nil {
 		return nil, err
 	}
-	v := &view{sha: sha, policy: p, inventory: inv, planner: &planner.Planner{Policy: p, Upstream: up}}
+	v := &view{sha: sha, policy: p, inventory: inv, planner: &planner.Planner{Policy: p, Upstream: up, Adviser: r.opts.Adviser}}
 	j.home.view = v
 	return v, nil
 }

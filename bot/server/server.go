@@ -75,7 +75,8 @@ type Options struct {
 	Forget        func(repository string)
 	Board         Board // nil: there are no dashboard issues
 	Ready         func(context.Context) error
-	Credentials   *credentials.Registry // nil: none are kept an eye on
+	Credentials   *credentials.Registry  // nil: none are kept an eye on
+	Metrics       []prometheus.Collector // of others, shown with its own
 	Now           func() time.Time
 	Log           *slog.Logger
 }
@@ -116,6 +117,7 @@ func New(opts Options) *Server {
 	if opts.Credentials != nil {
 		s.metrics.MustRegister(opts.Credentials)
 	}
+	s.metrics.MustRegister(opts.Metrics...)
 	return s
 }
 

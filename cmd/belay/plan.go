@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/belaybot/belay/bot/advise"
 	"github.com/belaybot/belay/bot/intake"
 	"github.com/belaybot/belay/bot/planner"
 	"github.com/belaybot/belay/bot/report"
@@ -31,6 +33,8 @@ const maxNotes = 64 << 20
 type planFlags struct {
 	repository
 	asks
+	adviserFlags
+	adviser                    bool
 	image, chart, tag, payload string
 	format, notes              string
 }
@@ -64,6 +68,8 @@ Exit status: 0 an upgrade is planned, 3 nothing to do (the reason is printed),
 	}
 	f.repository.flags(c)
 	f.asks.flags(c)
+	f.adviserFlags.flags(c)
+	c.Flags().BoolVar(&f.adviser, "adviser", false, "ask the adviser too, a language model that may raise the risk (docs/adviser.md)")
 	c.Flags().StringVar(&f.image, "image", "", "`name` of the image that has a new tag")
 	c.Flags().StringVar(&f.chart, "chart", "", "`name` of the Helm chart that has a new version, or REPOSITORY/NAME")
 	c.Flags().StringVar(&f.tag, "tag", "", "the new `tag`, or the chart's new version")
@@ -127,6 +133,9 @@ func (f *planFlags) run(c *cobra.Command, _ []string) error {
 		return err
 	}
 	pl := planner.Planner{Policy: p, Upstream: client, Notes: changelog}
+	if pl.Adviser, err = f.advising(c.ErrOrStderr()); err != nil {
+		return err
+	}
 	done := show.stage("planning")
 	result, err := pl.Plan(c.Context(), inv, d)
 	done()
@@ -143,6 +152,29 @@ func (f *planFlags) run(c *cobra.Command, _ []string) error {
 		return errNothing
 	}
 	return nil
+}
+
+// advising is the adviser, where it was asked for. A key that lies in the
+// environment for another program is no wish to spend it.
+func (f *planFlags) advising(warnings io.Writer) (planner.Adviser, error) {
+	if !f.adviser {
+		return nil, nil
+	}
+	if f.offline {
+		return nil, usage{errors.New("--adviser asks somebody, and --offline asks nobody: leave one of them out")}
+	}
+	var memory advise.Memory
+	if f.cache != "" {
+		memory = advise.Dir{Path: filepath.Join(f.cache, "adviser")}
+	}
+	a, err := f.adviserFlags.open(memory, nil, slog.New(slog.NewTextHandler(warnings, &slog.HandlerOptions{Level: slog.LevelError})))
+	if err != nil {
+		return nil, err
+	}
+	if !a.On() {
+		return nil, errNoAdviser
+	}
+	return a, nil
 }
 
 // wayOut is what to do about an error of the network.

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/belaybot/belay/bot/planner"
+	"github.com/belaybot/belay/rules/advice"
 	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/plan"
 	"github.com/belaybot/belay/rules/risk"
@@ -46,6 +47,23 @@ type (
 		Source    string         `json:"source,omitempty"`
 		Edits     []pin.Edit     `json:"edits"`
 		Warnings  []string       `json:"warnings"`
+		Adviser   *adviserJSON   `json:"adviser,omitempty"`
+	}
+	adviserJSON struct {
+		Model    string        `json:"model,omitempty"`
+		Risk     string        `json:"risk,omitempty"`
+		Summary  []string      `json:"summary"`
+		Findings []findingJSON `json:"findings"`
+		Dropped  int           `json:"dropped"`
+		Cut      bool          `json:"cut"`
+		Problem  string        `json:"problem,omitempty"`
+	}
+	findingJSON struct {
+		Version  string   `json:"version"`
+		Quote    string   `json:"quote"`
+		Text     string   `json:"text"`
+		Settings []string `json:"settings"`
+		UsedAt   []string `json:"used_at"`
 	}
 	evidenceJSON struct {
 		Version  string   `json:"version"`
@@ -100,6 +118,7 @@ func upgradeForm(u plan.Upgrade) upgradeJSON {
 	for _, e := range u.Risk.Evidence {
 		out.Evidence = append(out.Evidence, evidenceForm(e))
 	}
+	out.Adviser = adviserForm(u.Advice)
 	if u.Backup != nil {
 		out.Backup = &backupJSON{Kind: string(u.Backup.Kind), Name: u.Backup.Name}
 	}
@@ -108,9 +127,30 @@ func upgradeForm(u plan.Upgrade) upgradeJSON {
 
 func evidenceForm(e risk.Evidence) evidenceJSON {
 	out := evidenceJSON{Version: e.Version, Text: e.Text, Rule: e.Rule, Strength: string(e.Strength), URL: e.URL, UsedAt: []string{}}
-	for _, use := range e.Uses {
+	out.UsedAt = append(out.UsedAt, usedAt(e.Uses)...)
+	return out
+}
+
+func usedAt(uses []risk.Use) []string {
+	out := []string{}
+	for _, use := range uses {
 		for _, at := range use.At {
-			out.UsedAt = append(out.UsedAt, fmt.Sprintf("%s:%d", at.Path, at.Line))
+			out = append(out, fmt.Sprintf("%s:%d", at.Path, at.Line))
+		}
+	}
+	return out
+}
+
+// adviserForm is nil where nobody was asked.
+func adviserForm(o advice.Outcome) *adviserJSON {
+	if o.Advice == nil && o.Problem == "" {
+		return nil
+	}
+	out := &adviserJSON{Summary: []string{}, Findings: []findingJSON{}, Problem: o.Problem}
+	if a := o.Advice; a != nil {
+		out.Model, out.Risk, out.Summary, out.Dropped, out.Cut = a.Model, string(a.Level), list(a.Summary), a.Dropped, a.Cut
+		for _, f := range a.Findings {
+			out.Findings = append(out.Findings, findingJSON{Version: f.Version, Quote: f.Quote, Text: f.Text, Settings: list(f.Settings), UsedAt: usedAt(f.Uses)})
 		}
 	}
 	return out

@@ -11,6 +11,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/belaybot/belay/bot/advise"
 	"github.com/belaybot/belay/bot/credentials"
 	"github.com/belaybot/belay/bot/engine"
 	"github.com/belaybot/belay/bot/github"
@@ -28,6 +31,7 @@ type parts struct {
 	listen          string
 	github          github.Options
 	upstream        func(*github.App) func(policy.Policy) (planner.Upstream, error)
+	adviser         func(advise.Memory) (*advise.Adviser, error) // nil: there is none
 	observe         observing
 	diunToken       func() string
 	webhookSecret   func() string
@@ -95,7 +99,19 @@ func (out *process) wire(ctx context.Context, p parts) error {
 	if out.app, err = github.New(p.github); err != nil {
 		return usage{err}
 	}
-	out.rec = reconcile.New(reconcile.Options{Store: out.store, GitHub: out.app, Upstream: p.upstream(out.app), Mirrors: filepath.Join(p.state, "mirrors"),
+	var ask planner.Adviser
+	var counted []prometheus.Collector
+	if p.adviser != nil {
+		a, err := p.adviser(out.store)
+		if err != nil {
+			return err
+		}
+		ask, counted = a, append(counted, a)
+		if a.On() {
+			out.log.Info("the adviser is on: release notes and the names of settings are sent to it", "docs", "docs/adviser.md")
+		}
+	}
+	out.rec = reconcile.New(reconcile.Options{Adviser: ask, Store: out.store, GitHub: out.app, Upstream: p.upstream(out.app), Mirrors: filepath.Join(p.state, "mirrors"),
 		Backups: p.observe.backups, Observers: p.observe.observers, CI: p.observe.ci, Log: p.log, Wake: func(ctx context.Context, id string) error { return out.engine.Wake(ctx, id) },
 		Enqueue: func(ctx context.Context, tx *sql.Tx, id string) error { return out.engine.DispatchTx(ctx, tx, id) },
 		Notify:  func(ctx context.Context, id string) error { return out.engine.Notify(ctx, id) },
@@ -122,7 +138,7 @@ func (out *process) wire(ctx context.Context, p parts) error {
 	if out.engine, err = engine.New(ctx, work); err != nil {
 		return err
 	}
-	out.server = server.New(server.Options{Store: out.store, Queue: out.engine, DiunToken: p.diunToken, WebhookSecret: p.webhookSecret, Freezer: out.rec, Bulk: out.rec, Scans: out.rec.Scans, Board: out.rec, Forget: out.app.Forget, Credentials: p.credentials, Log: p.log})
+	out.server = server.New(server.Options{Store: out.store, Queue: out.engine, DiunToken: p.diunToken, WebhookSecret: p.webhookSecret, Freezer: out.rec, Bulk: out.rec, Scans: out.rec.Scans, Board: out.rec, Forget: out.app.Forget, Credentials: p.credentials, Metrics: counted, Log: p.log})
 	if out.listener, err = net.Listen("tcp", p.listen); err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/belaybot/belay/bot/advise"
 	"github.com/belaybot/belay/bot/credentials"
 	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/bot/planner"
@@ -152,6 +153,7 @@ func newServe() *cobra.Command {
 	var f appFlags
 	var tell notifyFlags
 	var see observeFlags
+	var ask adviserFlags
 	var listen string
 	var workers int
 	c := &cobra.Command{
@@ -173,7 +175,11 @@ which is read again when it is needed:
   BELAY_NOTIFY_SECRET             signs them
   BELAY_KUMA_KEY                  API key of Uptime Kuma, for --kuma-url
   BELAY_PROMETHEUS_TOKEN          for --prometheus-url
-  BELAY_WOODPECKER_TOKEN          for --woodpecker-url`,
+  BELAY_WOODPECKER_TOKEN          for --woodpecker-url
+  BELAY_ADVISER_KEY               turns the adviser on, a language model that may
+                                  raise the risk; also BELAY_ADVISER_TOKEN, and
+                                  ANTHROPIC_API_KEY or ANTHROPIC_AUTH_TOKEN
+  BELAY_ADVISER_SPARE_KEY         used when the first is refused; or _SPARE_TOKEN`,
 		Example: `  BELAY_APP_KEY_FILE=app.pem BELAY_WEBHOOK_SECRET_FILE=secret BELAY_DIUN_TOKEN_FILE=token \
     belay serve --app-id 1042 --state /var/lib/belay`,
 		Args: noArgs,
@@ -192,6 +198,7 @@ which is read again when it is needed:
 				return err
 			}
 			see.keepSecrets(p.credentials)
+			p.adviser = func(m advise.Memory) (*advise.Adviser, error) { return ask.open(m, p.credentials, p.log) }
 			if p.notify, err = tell.options(); err != nil {
 				return usage{err}
 			}
@@ -209,6 +216,7 @@ which is read again when it is needed:
 	f.flags(c)
 	tell.flags(c)
 	see.flags(c)
+	ask.flags(c)
 	c.Flags().StringVar(&listen, "listen", ":8080", "`address` to listen on")
 	c.Flags().IntVar(&workers, "workers", 4, "how many upgrades are worked on at once")
 	return c

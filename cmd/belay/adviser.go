@@ -1,0 +1,60 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/belaybot/belay/bot/advise"
+	"github.com/belaybot/belay/bot/credentials"
+)
+
+// adviserFlags say which language model may be asked, and for how much.
+type adviserFlags struct {
+	url, model    string
+	tokens, daily int
+}
+
+func (f *adviserFlags) flags(c *cobra.Command) {
+	c.Flags().StringVar(&f.url, "adviser-url", envOr("BELAY_ADVISER_URL", advise.DefaultURL), "`URL` of the adviser's API [$BELAY_ADVISER_URL]")
+	c.Flags().StringVar(&f.model, "adviser-model", envOr("BELAY_ADVISER_MODEL", advise.DefaultModel), "`name` of the adviser's model [$BELAY_ADVISER_MODEL]")
+	c.Flags().IntVar(&f.tokens, "adviser-tokens", advise.DefaultPerUpgrade, "how many `tokens` the adviser may use for one upgrade")
+	c.Flags().IntVar(&f.daily, "adviser-daily-tokens", advise.DefaultPerDay, "how many `tokens` the adviser may use in a day")
+}
+
+func envOr(name, otherwise string) string {
+	if s := os.Getenv(name); s != "" {
+		return s
+	}
+	return otherwise
+}
+
+// open makes the adviser. Without a key it is off, and goes on as soon as one is there.
+func (f *adviserFlags) open(memory advise.Memory, eye *credentials.Registry, log *slog.Logger) (*advise.Adviser, error) {
+	a, err := advise.New(advise.Options{URL: f.url, Model: f.model, PerUpgrade: f.tokens, PerDay: f.daily, Retries: 1,
+		Credentials: adviserCredentials(), Memory: memory, Eye: eye, Log: log})
+	if err != nil {
+		return nil, usage{err}
+	}
+	return a, nil
+}
+
+// adviserCredentials are the adviser's keys and tokens in the order in which
+// they are tried. What other programs call them is understood too.
+func adviserCredentials() []advise.Credential {
+	var out []advise.Credential
+	for _, name := range []string{"BELAY_ADVISER_KEY", "BELAY_ADVISER_TOKEN", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "BELAY_ADVISER_SPARE_KEY", "BELAY_ADVISER_SPARE_TOKEN"} {
+		from := func(variable string) func() (string, error) {
+			return func() (string, error) { return secretIn(variable) }
+		}
+		out = append(out, advise.Credential{Label: strings.ToLower(strings.TrimPrefix(name, "BELAY_")), Read: from(name), Token: strings.HasSuffix(name, "_TOKEN"),
+			Minted: from(name + "_MINTED"), Lifetime: from(name + "_LIFETIME"), Spare: strings.Contains(name, "_SPARE_")})
+	}
+	return out
+}
+
+// errNoAdviser is for who asks for an adviser that is not there.
+var errNoAdviser = usage{errors.New("--adviser needs a key: set BELAY_ADVISER_KEY, ANTHROPIC_API_KEY or another of those in docs/adviser.md")}
