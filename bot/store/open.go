@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/gofrs/flock"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -55,17 +56,23 @@ func (s *Store) openSQLite(ctx context.Context, dir string) error {
 	return nil
 }
 
+// fileURI is a path as SQLite's file: addresses have it: "#" would end it, and
+// another file be opened.
+func fileURI(path string) string {
+	return "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
+}
+
 func (s *Store) openFile(ctx context.Context) error {
 	f, err := os.OpenFile(s.name, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return fmt.Errorf("--state: %w: belay has to be able to write it", err)
 	}
 	_ = f.Close()
-	if s.write, err = sql.Open("sqlite", "file:"+s.name+pragmas+"&_txlock=immediate"); err != nil {
+	if s.write, err = sql.Open("sqlite", fileURI(s.name)+pragmas+"&_txlock=immediate"); err != nil {
 		return err
 	}
 	s.write.SetMaxOpenConns(1)
-	if s.read, err = sql.Open("sqlite", "file:"+s.name+pragmas); err != nil {
+	if s.read, err = sql.Open("sqlite", fileURI(s.name)+pragmas); err != nil {
 		return err
 	}
 	s.read.SetMaxOpenConns(4)

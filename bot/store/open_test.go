@@ -244,3 +244,23 @@ func explain(t *testing.T, s *store.Store, query string) string {
 	ok(t, rows.Err())
 	return strings.Join(out, "; ")
 }
+
+func TestAnyDirectoryHoldsItsOwnState(t *testing.T) {
+	t.Parallel()
+	top := t.TempDir()
+	for _, name := range []string{"a", "a#b", "a#c", "a?mode=memory", "100%", "a%23b", "with blanks"} {
+		dir := filepath.Join(top, name)
+		st, err := store.Open(t.Context(), store.Options{Dir: dir})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		_ = st.Close()
+		if info, err := os.Stat(filepath.Join(dir, "belay.db")); err != nil || info.Size() == 0 {
+			t.Errorf("%s: nothing is in it: %v", name, err)
+		}
+	}
+	if list, _ := os.ReadDir(top); len(list) != 7 {
+		t.Errorf("there are %d entries beside each other: %v", len(list), list)
+	}
+}
