@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/belaybot/belay/rules/policy"
+	"github.com/belaybot/belay/rules/watch"
 )
 
 // RestoreRequest asks for a backup to be put back.
@@ -21,6 +22,7 @@ type RestoreRequest struct {
 	Name     string        // of the backup to put back, as BackupResult.Name has it; "" where it is not known
 	Manifest []byte        // of kind job, from the default branch
 	Service  string
+	Stopped  []watch.Workload // that are stopped for it
 }
 
 // restoreLimit is how long a restore may take. Putting data back takes longer
@@ -31,9 +33,10 @@ const restoreLimit = 2 * time.Hour
 // of the backup to put back: "dbaas/postgresql-backup-1a2b3c4d5e".
 const BackupVariable = "BELAY_BACKUP"
 
-// Restore runs the Job that puts a backup back, from a CronJob (suspended or
-// not) or a manifest, and says how it stands. It is never shared: each key runs
-// its own, once. The workload has to be scaled down before.
+// Restore puts a backup back and says how it stands: by a Job from a CronJob
+// (suspended or not) or a manifest, or by a claim that is made anew from its
+// snapshot (restoreVolume). It is never shared: each key has its own, once. The
+// workload has to be scaled down before.
 func (c *Cluster) Restore(ctx context.Context, r RestoreRequest) (BackupResult, error) {
 	// The rest is that of a backup that is always new enough, and whose log is
 	// not held against what a backup has to say.
@@ -41,7 +44,13 @@ func (c *Cluster) Restore(ctx context.Context, r RestoreRequest) (BackupResult, 
 		Key: r.Key, Service: r.Service, Manifest: r.Manifest,
 		Backup: policy.Backup{Kind: r.Restore.Kind, Target: r.Restore.Target, Timeout: max(restoreLimit, r.Backup.Timeout)},
 	}
-	result, err := c.restore(ctx, r, asBackup)
+	var result BackupResult
+	var err error
+	if r.Restore.Kind == policy.BackupVolumeSnapshot {
+		result, err = c.restoreVolume(ctx, r)
+	} else {
+		result, err = c.restore(ctx, r, asBackup)
+	}
 	return refusedIsBad(result, err, fmt.Sprintf("restore %s %s", r.Restore.Kind, r.Restore.Target))
 }
 
@@ -57,7 +66,7 @@ func (c *Cluster) restore(ctx context.Context, r RestoreRequest, b BackupRequest
 			namespace, base = template.Namespace, template.Name
 		}
 	default:
-		err = refuse("belay cannot put a backup of kind %s back by itself: configure restore with a cronjob or a job", r.Restore.Kind)
+		err = refuse("belay cannot put a backup of kind %s back by itself: configure restore with a cronjob, a job, or for a snapshot a volumesnapshot", r.Restore.Kind)
 	}
 	if err != nil {
 		return BackupResult{}, err

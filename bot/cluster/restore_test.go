@@ -75,8 +75,8 @@ func TestRestoreThatBelayCannotDo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := belay.Restore(t.Context(), cluster.RestoreRequest{Key: "key", Restore: policy.Restore{Kind: policy.BackupVolumeSnapshot, Target: "a/b"}})
-	if err != nil || got.State != lifecycle.Bad || !strings.Contains(got.Detail, "configure restore with a cronjob or a job") {
+	got, err := belay.Restore(t.Context(), cluster.RestoreRequest{Key: "key", Restore: policy.Restore{Kind: policy.BackupVelero, Target: "a/b"}})
+	if err != nil || got.State != lifecycle.Bad || !strings.Contains(got.Detail, "configure restore with a cronjob, a job") {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }

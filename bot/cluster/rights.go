@@ -30,7 +30,10 @@ func (a attempt) String() string {
 	if a.group != "" {
 		text += "." + a.group
 	}
-	if a.name != "" {
+	switch {
+	case a.name != "" && a.namespace == "":
+		return text + " " + a.name
+	case a.name != "":
 		return text + " " + a.namespace + "/" + a.name
 	}
 	return text + " in namespace " + a.namespace
@@ -65,6 +68,9 @@ func (a attempt) forbidden(err error) error {
 		return fmt.Errorf("%s: %w", a, err) // a new quota that has not been counted yet
 	case strings.Contains(text, "exceeded quota"), strings.Contains(text, "failed quota"):
 		return refuse("a quota refuses to %s: %s", a, text)
+	case strings.Contains(text, " cannot "+a.verb+" resource ") && a.namespace == "":
+		return refuse("belay is not allowed to %s: bind ClusterRole belay-volumes of deploy/rbac.yaml by a ClusterRoleBinding, or add\n"+
+			"- apiGroups: [%q]\n  resources: [%q]\n  verbs: [%q]", a, a.group, a.resource, a.verb)
 	case strings.Contains(text, " cannot "+a.verb+" resource "):
 		return refuse("belay is not allowed to %s: bind the roles of deploy/rbac.yaml in namespace %s, or add there\n"+
 			"- apiGroups: [%q]\n  resources: [%q]\n  verbs: [%q]", a, a.namespace, a.group, a.resource, a.verb)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -87,6 +88,9 @@ func (c *Cluster) scalable(ctx context.Context, kind string, w watch.Workload) (
 		s, err := c.api.StatefulSets(w.Namespace).Get(ctx, w.Name)
 		if err := get.check(err); err != nil {
 			return nil, err
+		}
+		if p := s.Spec.PersistentVolumeClaimRetentionPolicy; p != nil && p.WhenScaled == appsv1.DeletePersistentVolumeClaimRetentionPolicyType && len(s.Spec.VolumeClaimTemplates) > 0 {
+			return nil, refuse("its persistentVolumeClaimRetentionPolicy.whenScaled is Delete: scaling it down would delete its data")
 		}
 		return &scalable{kind, s.ObjectMeta, asked(s.Spec.Replicas), s.Status.ObservedGeneration, s.Spec.Selector, func(ctx context.Context, patch []byte) error {
 			_, err := c.api.StatefulSets(w.Namespace).Merge(ctx, w.Name, patch, metav1.PatchOptions{FieldManager: manager})

@@ -74,7 +74,7 @@ func (j *job) askRestore(by *said) (string, bool) {
 	case lifecycle.State(j.u.State) == lifecycle.Undoing || lifecycle.State(j.u.State) == lifecycle.Rewatching:
 		return "the revert is merged already: putting data back now would overwrite what the old version has written since", false
 	}
-	j.rec.Undo.Restore = by
+	j.rec.Undo.Restore, j.rec.Undo.Refused = by, ""
 	if slices.Contains([]lifecycle.State{lifecycle.Reverting, lifecycle.Restoring}, lifecycle.State(j.u.State)) {
 		return "once the revert's checks are green the workload is stopped, the data put back, and the revert merged", true
 	}

@@ -45,6 +45,8 @@ func (*jobs) Restore(context.Context, cluster.RestoreRequest) (cluster.BackupRes
 	return cluster.BackupResult{State: lifecycle.Good}, nil
 }
 
+func (*jobs) CheckRestore(context.Context, cluster.RestoreRequest) (string, error) { return "", nil }
+
 func (*jobs) Scale(context.Context, string, watch.Workload, bool) (bool, error) { return true, nil }
 
 // made counts the backups, and those that run.

@@ -37,6 +37,7 @@ const ConfigPath = ".github/belay.yml"
 type Backups interface {
 	Backup(ctx context.Context, r cluster.BackupRequest) (cluster.BackupResult, error)
 	Restore(ctx context.Context, r cluster.RestoreRequest) (cluster.BackupResult, error)
+	CheckRestore(ctx context.Context, r cluster.RestoreRequest) (refused string, err error)
 	Scale(ctx context.Context, key string, w watch.Workload, down bool) (done bool, err error)
 }
 

@@ -189,6 +189,7 @@ type undo struct {
 
 	Rollback *said   `json:"rollback,omitempty"` // somebody asked for it
 	Restore  *said   `json:"restore,omitempty"`  // somebody asked for the data to be put back
+	Refused  string  `json:"refused,omitempty"`  // why the data cannot be put back
 	Resume   bool    `json:"resume,omitempty"`
 	Data     restore `json:"data,omitzero"`
 

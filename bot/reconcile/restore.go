@@ -19,7 +19,7 @@ import (
 // revert, without asking.
 func (j *job) restores() bool {
 	b, ok := j.policy.BackupFor(j.u.Service)
-	return ok && b.Restore != nil && j.rec.Migration && j.policy.Revert.OnMigration == "restore" && j.rec.Backup.State == string(lifecycle.Good)
+	return ok && b.Restore != nil && j.rec.Migration && j.policy.Revert.OnMigration == "restore" && j.rec.Backup.State == string(lifecycle.Good) && j.rec.Undo.Refused == ""
 }
 
 // observeRestore says whether the data is to be put back, and carries that on
@@ -27,6 +27,7 @@ func (j *job) restores() bool {
 func (r *Reconciler) observeRestore(ctx context.Context, j *job, v *view, o *lifecycle.Observed) error {
 	d := &j.rec.Undo.Data
 	o.Restoring = j.rec.Undo.Restore != nil || j.restores()
+	o.Migrated = o.Migrated || j.rec.Undo.Refused != "" // a person has to say what is to become of the data
 	if o.State == lifecycle.Restoring && d.State == string(lifecycle.Running) {
 		if err := r.putBack(ctx, j, v); err != nil {
 			return err
@@ -40,7 +41,8 @@ func (r *Reconciler) observeRestore(ctx context.Context, j *job, v *view, o *lif
 
 // startRestore begins to put the data back. Its key names the revert's head, so
 // that a repeat finds what was begun. Nothing else is merged meanwhile: an apply of the
-// whole repository would start the workload again.
+// whole repository would start the workload again. Where it can be seen beforehand
+// that the data cannot be put back, nothing is stopped and a person decides.
 func (r *Reconciler) startRestore(ctx context.Context, j *job) error {
 	got, err := r.takeTurn(ctx, j)
 	if err != nil {
@@ -49,8 +51,42 @@ func (r *Reconciler) startRestore(ctx context.Context, j *job) error {
 	if !got {
 		return &later{at: r.opts.Now().Add(5 * time.Second), why: "another upgrade merges first"}
 	}
-	j.rec.Undo.Data = restore{Key: hash(j.u.ID, "restore", j.undo.Head), Started: r.opts.Now(), State: string(lifecycle.Running)}
+	key := hash(j.u.ID, "restore", j.undo.Head)
+	if b, _ := j.policy.BackupFor(j.u.Service); r.opts.Backups != nil && b.Restore != nil {
+		why, err := r.opts.Backups.CheckRestore(ctx, j.restoreRequest(key, b, j.writers(j.view)))
+		if err != nil {
+			return err
+		}
+		if why != "" {
+			return r.refuseRestore(ctx, j, why)
+		}
+	}
+	j.rec.Undo.Data = restore{Key: key, Started: r.opts.Now(), State: string(lifecycle.Running)}
 	return nil
+}
+
+// refuseRestore leaves the decision to a person again.
+func (r *Reconciler) refuseRestore(ctx context.Context, j *job, why string) error {
+	j.rec.Undo.Restore, j.rec.Undo.Refused = nil, why
+	j.tellOnce("The data cannot be put back, and nothing was stopped: " + oneLine(why) + ".")
+	j.event("belay", "restore refused", why, nil)
+	if err := r.save(ctx, j); err != nil {
+		return err
+	}
+	return &later{at: r.opts.Now(), why: "the data cannot be put back: " + why}
+}
+
+// tellOnce adds a sentence to what people are told of the upgrade.
+func (j *job) tellOnce(sentence string) {
+	if !slices.Contains(j.rec.Updates, sentence) {
+		j.rec.Updates = append(j.rec.Updates, sentence)
+	}
+}
+
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+func (j *job) restoreRequest(key string, b policy.Backup, stopped []watch.Workload) cluster.RestoreRequest {
+	return cluster.RestoreRequest{Key: key, Restore: *b.Restore, Backup: b, Name: j.rec.Backup.Name, Service: j.u.Service, Stopped: stopped}
 }
 
 // putBack stops the workloads, then runs the restore.
@@ -97,13 +133,22 @@ func (r *Reconciler) putBack(ctx context.Context, j *job, v *view) error {
 	if err != nil {
 		return fail("%v", err)
 	}
-	result, err := r.opts.Backups.Restore(ctx, cluster.RestoreRequest{Key: d.Key, Restore: *b.Restore, Backup: b, Name: j.rec.Backup.Name, Manifest: manifest, Service: j.u.Service})
+	request := j.restoreRequest(d.Key, b, j.writers(v))
+	request.Manifest = manifest
+	result, err := r.opts.Backups.Restore(ctx, request)
 	if err != nil {
 		return err
 	}
 	d.State, d.Name, d.Detail = string(result.State), result.Name, result.Detail
-	if result.State == lifecycle.Bad {
+	switch result.State {
+	case lifecycle.Bad:
 		j.rec.Failure.Again = "the restore failed: " + result.Detail
+	case lifecycle.Good:
+		j.event("belay", "put back", result.Detail, map[string]string{"name": result.Name})
+		if b.Restore.Kind == policy.BackupVolumeSnapshot { // people have to know where what was written since is
+			j.tellOnce("The data was put back: " + oneLine(result.Detail) + ".")
+		}
+	default:
 	}
 	return nil
 }

@@ -132,3 +132,28 @@ func TestRestoreGoesOnAfterAKill(t *testing.T) {
 		t.Errorf("the workload was stopped %d times", down)
 	}
 }
+
+func TestRestoreThatIsRefusedBeforehandStopsNothing(t *testing.T) {
+	for _, config := range []string{restoring, restoring + "revert: { on_migration: restore }\n"} {
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			w := migrated(t, config)
+			w.backups.refuse("the snapshot is gone: nothing is changed")
+			if config == restoring {
+				w.waits("data", lifecycle.Reverting, "data may have been migrated")
+				w.repo.Comment(w.revert("data").Number, "ana", "/upgrade restore")
+			}
+			w.waits("data", lifecycle.Reverting, "The data cannot be put back, and nothing was stopped: the snapshot is gone: nothing is changed.")
+			w.waits("data", lifecycle.Reverting, "data may have been migrated")
+			if len(w.backups.did) != 0 {
+				t.Errorf("%q", w.backups.did)
+			}
+			w.backups.refuse("")
+			w.repo.Comment(w.revert("data").Number, "ana", "/upgrade restore")
+			w.waits("data", lifecycle.Reverted, "")
+			if diff := cmp.Diff([]string{"down data/data", "restore dbaas/restore", "up data/data"}, slices.Compact(w.backups.did)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

@@ -112,6 +112,8 @@ type backups struct {
 	state map[string]lifecycle.Progress
 	made  map[string]int // by key
 	did   []string       // what was put back, stopped and started
+
+	refused string // why nothing can be put back
 }
 
 func (b *backups) Backup(_ context.Context, r cluster.BackupRequest) (cluster.BackupResult, error) {
@@ -134,11 +136,23 @@ func (b *backups) Restore(_ context.Context, r cluster.RestoreRequest) (cluster.
 	return cluster.BackupResult{State: lifecycle.Good, Name: r.Restore.Target + "-" + r.Key}, nil
 }
 
+func (b *backups) CheckRestore(_ context.Context, r cluster.RestoreRequest) (string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.refused, nil
+}
+
 func (b *backups) Scale(_ context.Context, _ string, w watch.Workload, down bool) (bool, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.did = append(b.did, map[bool]string{true: "down ", false: "up "}[down]+w.Namespace+"/"+w.Name)
 	return true, nil
+}
+
+func (b *backups) refuse(why string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refused = why
 }
 
 func (b *backups) set(target string, s lifecycle.Progress) {

@@ -144,8 +144,9 @@ var backupForm = &key{kind: kindObject, doc: "One of cronjob, volumesnapshot, ve
 	restoreForm,
 }}
 
-var restoreForm = &key{name: "restore", doc: "How the backup is put back: cronjob or job.", kind: kindObject, keys: []*key{
+var restoreForm = &key{name: "restore", doc: "How the backup is put back: one of cronjob, volumesnapshot and job.", kind: kindObject, keys: []*key{
 	{name: string(BackupCronJob), doc: "CronJob from which a Job is made.", kind: kindObjName, example: "dbaas/postgresql-restore"},
+	{name: string(BackupVolumeSnapshot), doc: "PersistentVolumeClaim that is made anew from the snapshot; the volume it had is kept. The same as the backup's.", kind: kindObjName, example: "open-webui/data"},
 	{name: string(BackupJob), doc: "Path of a Job manifest in the repository.", kind: kindString},
 }}
 

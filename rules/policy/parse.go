@@ -184,8 +184,8 @@ func (r *reader) checkMapping(n *yaml.Node, k *key, at string) {
 	case queryForm:
 		r.checkQuery(n, seen, at)
 	case restoreForm:
-		if seen[string(BackupCronJob)] == seen[string(BackupJob)] {
-			r.fail(n, "%s: either cronjob or job is needed", at)
+		if count(seen, restoreKinds) != 1 {
+			r.fail(n, "%s: one of cronjob, volumesnapshot and job is needed", at)
 		}
 	}
 }
@@ -204,6 +204,28 @@ func (r *reader) checkBackup(n *yaml.Node, seen map[string]bool, at string) {
 	default:
 		r.fail(n, "%s: %s exclude each other: keep one", at, strings.Join(kinds, " and "))
 	}
+	// A snapshot is put back where it was taken.
+	if b := backup(n); b.Restore != nil && b.Restore.Kind == BackupVolumeSnapshot {
+		switch {
+		case b.Kind != BackupVolumeSnapshot:
+			r.fail(n, "%s.restore.volumesnapshot: the backup is no volumesnapshot, so there is none to put back", at)
+		case b.Restore.Target != b.Target:
+			r.fail(n, "%s.restore.volumesnapshot: %q is not the claim of the backup, %q", at, b.Restore.Target, b.Target)
+		}
+	}
+}
+
+// restoreKinds are the ways of putting a backup back.
+var restoreKinds = []BackupKind{BackupCronJob, BackupVolumeSnapshot, BackupJob}
+
+func count(seen map[string]bool, kinds []BackupKind) int {
+	n := 0
+	for _, kind := range kinds {
+		if seen[string(kind)] {
+			n++
+		}
+	}
+	return n
 }
 
 var backupKinds = []BackupKind{BackupCronJob, BackupVolumeSnapshot, BackupVelero, BackupJob, BackupNone}
@@ -485,7 +507,7 @@ func backup(n *yaml.Node) Backup {
 	take(n, &b.Expect, str, "expect")
 	take(n, &b.Reject, str, "reject")
 	if restore := at(n, "restore"); restore != nil {
-		for _, kind := range []BackupKind{BackupCronJob, BackupJob} {
+		for _, kind := range restoreKinds {
 			if t := at(restore, string(kind)); t != nil {
 				b.Restore = &Restore{Kind: kind, Target: t.Value}
 			}

@@ -113,8 +113,8 @@ type Backup struct {
 
 // Restore puts a backup back.
 type Restore struct {
-	Kind   BackupKind // cronjob or job
-	Target string
+	Kind   BackupKind // cronjob, job or volumesnapshot
+	Target string     // as Backup.Target; of a volumesnapshot, the claim
 }
 
 // Revert says what happens when the watch fails.

@@ -51,7 +51,11 @@ func (k *key) ownSchema() map[string]any {
 			s["oneOf"], s["type"] = one, "object"
 		}
 		if k == restoreForm {
-			s["oneOf"] = []any{map[string]any{"required": []string{string(BackupCronJob)}}, map[string]any{"required": []string{string(BackupJob)}}}
+			var one []any
+			for _, kind := range restoreKinds {
+				one = append(one, map[string]any{"required": []string{string(kind)}})
+			}
+			s["oneOf"] = one
 		}
 		if k == queryForm {
 			s["required"], s["type"] = []string{"query"}, "object"

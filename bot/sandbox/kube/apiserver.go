@@ -128,7 +128,7 @@ func (cp *ControlPlane) startManager(ctx context.Context) error {
 	process, err := run(cp.bin, "kube-controller-manager", cp.logFile("kube-controller-manager"),
 		"--kubeconfig="+kubeconfig, "--leader-elect=false",
 		"--bind-address=127.0.0.1", "--secure-port="+strconv.Itoa(cp.ports.manager), "--cert-dir="+cp.dir,
-		"--controllers=deployment,replicaset,statefulset,daemonset,job,cronjob,garbagecollector,namespace,serviceaccount,resourcequota,ttl-after-finished,replicationcontroller",
+		"--controllers=deployment,replicaset,statefulset,daemonset,job,cronjob,garbagecollector,namespace,serviceaccount,resourcequota,ttl-after-finished,replicationcontroller,persistentvolume-binder,pvc-protection",
 		"--kube-api-qps=200", "--kube-api-burst=400", "--v=1")
 	if err != nil {
 		return err

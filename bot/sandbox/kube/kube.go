@@ -58,6 +58,7 @@ type ControlPlane struct {
 	config *rest.Config
 
 	mu        sync.Mutex
+	storage   *storage
 	etcd      *process
 	apiserver *process
 	manager   *process
@@ -124,6 +125,12 @@ func (cp *ControlPlane) start(ctx context.Context) error {
 
 // Close ends the kubelet and the processes and removes what they kept.
 func (cp *ControlPlane) Close() error {
+	cp.mu.Lock()
+	storage := cp.storage
+	cp.mu.Unlock()
+	if storage != nil {
+		storage.close()
+	}
 	if cp.Kubelet != nil {
 		cp.Kubelet.close()
 	}

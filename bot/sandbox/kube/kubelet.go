@@ -30,6 +30,7 @@ type Kubelet struct {
 	client *api.Client
 	log    *slog.Logger
 	speed  float64
+	dir    string // of the control plane, in which volumes are
 	ctx    context.Context
 	cancel context.CancelFunc
 	server *http.Server
@@ -48,7 +49,7 @@ func startKubelet(ctx context.Context, cp *ControlPlane) (*Kubelet, error) {
 		return nil, err
 	}
 	k := &Kubelet{
-		client: client, log: cp.opts.Log, speed: cp.opts.Speed,
+		client: client, log: cp.opts.Log, speed: cp.opts.Speed, dir: cp.dir,
 		scripts: map[string]Script{}, pods: map[types.UID]*pod{}, gone: map[types.UID]bool{},
 	}
 	k.ctx, k.cancel = context.WithCancel(context.Background())
@@ -164,6 +165,9 @@ func (k *Kubelet) forget(object any) {
 
 // bind is the whole scheduler: there is one node and it takes everything.
 func (k *Kubelet) bind(object *corev1.Pod) {
+	if !k.bindClaims(object) {
+		return
+	}
 	for k.ctx.Err() == nil {
 		err := k.client.Core.Post().Namespace(object.Namespace).Resource("pods").Name(object.Name).SubResource("binding").Body(&corev1.Binding{
 			ObjectMeta: metav1.ObjectMeta{Name: object.Name, UID: object.UID},

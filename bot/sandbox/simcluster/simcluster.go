@@ -182,6 +182,11 @@ func (c *Cluster) Restore(ctx context.Context, r cluster.RestoreRequest) (cluste
 	return c.job(ctx, r.Restore.Target, r.Key, "restored "+r.Name)
 }
 
+// CheckRestore implements reconcile.Backups: nothing is in the way.
+func (c *Cluster) CheckRestore(context.Context, cluster.RestoreRequest) (string, error) {
+	return "", nil
+}
+
 // Scale implements reconcile.Backups.
 func (c *Cluster) Scale(_ context.Context, _ string, w watch.Workload, down bool) (bool, error) {
 	c.mu.Lock()
