@@ -2,7 +2,6 @@ package github
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -249,16 +248,16 @@ func (r *Repository) RequiredChecks(ctx context.Context, branch string) ([]strin
 		return nil, fmt.Errorf("%s: branch %s: %w", r.Name, branch, r.noAccess(err))
 	}
 	out = append(out, b.Protection.Required.Contexts...)
-	rules, _, err := r.rest.Repositories.GetRulesForBranch(ctx, r.owner, r.name, branch)
-	if err = meaning(err); err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrNoAccess) {
-		return nil, fmt.Errorf("%s: rules of branch %s: %w", r.Name, branch, err)
+	rules, err := r.rules(ctx, branch)
+	if err != nil {
+		return nil, err
 	}
 	for _, rule := range rules {
-		if rule.Type != "required_status_checks" || rule.Parameters == nil {
+		if rule.Type != "required_status_checks" {
 			continue
 		}
 		var p gh.RequiredStatusChecksRuleParameters
-		if err := unmarshal(*rule.Parameters, &p); err != nil {
+		if err := rule.read(&p); err != nil {
 			return nil, fmt.Errorf("%s: rules of branch %s: %w", r.Name, branch, err)
 		}
 		for _, c := range p.RequiredStatusChecks {

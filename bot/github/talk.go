@@ -131,6 +131,7 @@ type Delivery struct {
 	Event     string
 	At        time.Time
 	Delivered bool // the server answered 2xx
+	Status    int  // of the answer; 0: there was none
 	Payload   []byte
 }
 
@@ -152,7 +153,7 @@ func (a *App) Deliveries(ctx context.Context, since time.Time) ([]Delivery, erro
 				return reversed(out), nil
 			}
 			out = append(out, Delivery{ID: d.GetID(), GUID: d.GetGUID(), Event: d.GetEvent(), At: d.GetDeliveredAt().Time,
-				Delivered: d.GetStatusCode() >= http.StatusOK && d.GetStatusCode() < http.StatusMultipleChoices})
+				Status: d.GetStatusCode(), Delivered: d.GetStatusCode() >= http.StatusOK && d.GetStatusCode() < http.StatusMultipleChoices})
 		}
 		if resp.Cursor == "" {
 			return reversed(out), nil

@@ -48,6 +48,8 @@ type handlerFunc func(c *call) (status int, body any, err error)
 var routes = map[string]handlerFunc{
 	"GET /app":                                                          (*call).app,
 	"GET /app/installations":                                            (*call).listInstallations,
+	"GET /app/hook/config":                                              (*call).hookConfig,
+	"POST /app-manifests/{code}/conversions":                            (*call).convert,
 	"GET /app/hook/deliveries":                                          (*call).deliveries,
 	"GET /app/hook/deliveries/{delivery_id}":                            (*call).delivery,
 	"GET /repos/{owner}/{repo}/installation":                            (*call).installation,
@@ -98,6 +100,8 @@ func (g *GitHub) handler() (http.Handler, error) {
 	mux.HandleFunc("POST /api/graphql", g.serveGraphQL)
 	mux.HandleFunc("GET /login/oauth/authorize", g.authorize)
 	mux.HandleFunc("POST /login/oauth/access_token", g.exchange)
+	mux.HandleFunc("POST /settings/apps/new", g.newApp)
+	mux.HandleFunc("POST /organizations/{org}/settings/apps/new", g.newApp)
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		g.violation("%s %s: an operation that belay is not known to use", r.Method, r.URL.Path)
 		refuse(w, http.StatusNotFound, "Not Found")
@@ -255,6 +259,10 @@ func (c *call) identify(asApp, public bool, pattern string) error {
 		if p := c.g.jwt(c.r); p != nil {
 			return p
 		}
+		return nil
+	}
+	if c.r.PathValue("code") != "" { // the code itself is the right to ask
+		c.owner = anonymous
 		return nil
 	}
 	if c.r.Header.Get("Authorization") == "" && c.r.Method == http.MethodGet && c.r.PathValue("owner") != "" {

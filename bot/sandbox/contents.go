@@ -41,7 +41,7 @@ func (r *Repository) Release(tag, body string) error {
 
 func (r *Repository) fields() object {
 	return object{"id": r.id, "name": r.name, "full_name": r.FullName(), "default_branch": defaultBranch, "owner": object{"login": r.owner}, "private": !r.public,
-		"html_url": r.g.URL() + "/" + r.FullName()}
+		"html_url": r.g.URL() + "/" + r.FullName(), "allow_squash_merge": !r.noSquash, "archived": r.archived}
 }
 
 func (c *call) repository() (int, any, error) {

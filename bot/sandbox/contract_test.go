@@ -61,6 +61,7 @@ func TestContract(t *testing.T) {
 	people(t, gh, repo)
 	notes(t, gh)
 	browsers(t, gh, app(t, gh))
+	created(t, gh)
 
 	var rest, hooks, queries, fields []string
 	seen := sandbox.Validated()

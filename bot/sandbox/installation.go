@@ -93,6 +93,8 @@ func (g *GitHub) emitInstallation(name string, in *installation, values object) 
 func (g *GitHub) installationJSON(in *installation) object {
 	out := with(g.contract.example("GET", "/repos/{owner}/{repo}/installation", 200), object{"id": in.id, "app_id": appID, "app_slug": slug, "account": g.user(in.owner),
 		"target_type": "User", "suspended_at": nil, "suspended_by": nil, "created_at": stamp(g.opts.Now()), "updated_at": stamp(g.opts.Now())})
+	g.granted(in.owner).show(out)
+	out["html_url"] = g.URL() + "/settings/installations/" + itoa(int(in.id))
 	if in.suspended {
 		out["suspended_at"], out["suspended_by"] = stamp(g.opts.Now()), g.user(in.owner)
 	}
@@ -100,7 +102,9 @@ func (g *GitHub) installationJSON(in *installation) object {
 }
 
 func (c *call) app() (int, any, error) {
-	return http.StatusOK, with(c.example(200), object{"id": appID, "slug": slug, "name": "belay"}), nil
+	out := with(c.example(200), object{"id": appID, "slug": slug, "name": "belay", "html_url": c.g.URL() + "/apps/" + slug})
+	c.g.granted("").show(out)
+	return http.StatusOK, out, nil
 }
 
 func (c *call) listInstallations() (int, any, error) {

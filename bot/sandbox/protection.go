@@ -57,6 +57,9 @@ func (c *call) rules() (int, any, error) {
 		list = append(list, object{"type": "required_status_checks", "ruleset_source_type": "Repository", "ruleset_source": c.repo.FullName(), "ruleset_id": 42,
 			"parameters": object{"required_status_checks": checks, "strict_required_status_checks_policy": false}})
 	}
+	if c.r.PathValue("branch") == defaultBranch {
+		list = append(list, c.repo.mergeRules()...)
+	}
 	return http.StatusOK, list, nil
 }
 

@@ -29,7 +29,11 @@ type Repository struct {
 	reviewers   int      // approvals that branch protection asks for
 	auto        map[string]string
 	hidden      bool // from the App: its owner left it out of the installation
-	public      bool // and the App is not installed on it
+	noSquash    bool // merging by squash is switched off
+	archived    bool
+	methods     []string // of merging that a ruleset allows; nil: no such rule
+	queue       bool     // a ruleset asks for a merge queue
+	public      bool     // and the App is not installed on it
 	published   []release
 }
 

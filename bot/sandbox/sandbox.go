@@ -69,6 +69,10 @@ type GitHub struct {
 	inject        func(n int, r *http.Request) *Fault
 	oauth         oauth
 	done          chan struct{}
+
+	granting  *rights              // of the App; nil: what belay needs
+	accepted  map[string]*rights   // by owner, where an installation has another one
+	manifests map[string]*manifest // by code
 }
 
 type token struct {

@@ -2,7 +2,7 @@ package main
 
 // operations are the REST operations that belay calls, by method and path.
 var operations = []string{
-	"get /app", "get /app/installations", "get /app/hook/deliveries", "get /app/hook/deliveries/{delivery_id}",
+	"get /app", "get /app/installations", "get /app/hook/config", "post /app-manifests/{code}/conversions", "get /app/hook/deliveries", "get /app/hook/deliveries/{delivery_id}",
 	"get /installation/repositories", "get /repos/{owner}/{repo}/installation", "post /app/installations/{installation_id}/access_tokens",
 	"get /repos/{owner}/{repo}", "get /repos/{owner}/{repo}/branches/{branch}", "get /repos/{owner}/{repo}/rules/branches/{branch}",
 	"get /repos/{owner}/{repo}/pulls", "post /repos/{owner}/{repo}/pulls", "patch /repos/{owner}/{repo}/pulls/{pull_number}",
