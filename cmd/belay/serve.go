@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -25,12 +26,14 @@ import (
 // appFlags say which App on which GitHub, and where the state is.
 type appFlags struct {
 	state, url, api, upstreamAPI, cache string
+	credentials                         string
 	appID                               int64
 	debug                               bool
 }
 
 func (f *appFlags) flags(c *cobra.Command) {
 	c.Flags().StringVar(&f.state, "state", "belay-state", "`directory` of the state: SQLite and the mirrors")
+	c.Flags().StringVar(&f.credentials, "credentials", os.Getenv("BELAY_CREDENTIALS"), "`directory` from which secrets are read that no variable gives, and to which /setup writes them; credentials in --state when empty [$BELAY_CREDENTIALS]")
 	c.Flags().Int64Var(&f.appID, "app-id", 0, "`number` of the GitHub App [$BELAY_APP_ID]")
 	c.Flags().StringVar(&f.url, "github-url", "https://github.com", "`URL` of GitHub; of GitHub Enterprise, https://HOST")
 	c.Flags().StringVar(&f.api, "github-api", "", "`URL` of its API, where it is not the usual one")
@@ -38,16 +41,24 @@ func (f *appFlags) flags(c *cobra.Command) {
 	c.Flags().StringVar(&f.cache, "cache", "", "`directory` for upstream's answers; the state's own when empty")
 	c.Flags().BoolVar(&f.debug, "debug", false, "log every decision")
 	_ = c.MarkFlagDirname("state")
+	_ = c.MarkFlagDirname("credentials")
 }
 
-// parts reads the flags and the environment.
-func (f *appFlags) parts(out *os.File) (parts, error) {
+func (f *appFlags) logger(out io.Writer) *slog.Logger {
 	level := slog.LevelInfo
 	if f.debug {
 		level = slog.LevelDebug
 	}
-	p := parts{state: f.state, log: slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: level}))}
-	var err error
+	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: level}))
+}
+
+// parts reads the flags and the environment.
+func (f *appFlags) parts(out *os.File) (parts, error) {
+	p := parts{state: f.state, log: f.logger(out)}
+	err := adopt(f.where())
+	if err != nil {
+		return p, err
+	}
 	if p.database, err = secret("DATABASE"); err != nil {
 		return p, usage{err}
 	}
@@ -154,6 +165,7 @@ func newServe() *cobra.Command {
 	var tell notifyFlags
 	var see observeFlags
 	var ask adviserFlags
+	var set setupFlags
 	var listen string
 	var workers int
 	c := &cobra.Command{
@@ -161,6 +173,9 @@ func newServe() *cobra.Command {
 		Short: "Run as a GitHub App",
 		Long: `Serve takes DIUN's dispatches at /diun and GitHub's webhooks at /github/webhook,
 opens a pull request for every upgrade, and merges what may be merged.
+
+Where no App is given, it first creates one with you: open the address in its
+log. The credentials are kept in --credentials, and belay goes on by itself.
 
 Secrets come from the environment, each as BELAY_NAME or as BELAY_NAME_FILE,
 which is read again when it is needed:
@@ -184,6 +199,9 @@ which is read again when it is needed:
     belay serve --app-id 1042 --state /var/lib/belay`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := set.first(c.Context(), &f, see.kubeconfig, listen); err != nil {
+				return err
+			}
 			p, err := f.parts(os.Stderr)
 			if err != nil {
 				return err
@@ -217,6 +235,7 @@ which is read again when it is needed:
 	tell.flags(c)
 	see.flags(c)
 	ask.flags(c)
+	set.flags(c)
 	c.Flags().StringVar(&listen, "listen", ":8080", "`address` to listen on")
 	c.Flags().IntVar(&workers, "workers", 4, "how many upgrades are worked on at once")
 	return c
