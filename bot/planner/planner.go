@@ -89,13 +89,22 @@ type Result struct {
 	plan.Plan
 	Refused string                        // why the dispatch asks for nothing at all, or ""
 	Changes map[string][]terraform.Change // by service
+
+	found    map[string]found // by service: what Step needs
+	warnings []string
+}
+
+// found is what an upgrade was made of.
+type found struct {
+	candidate plan.Candidate
+	notes     upstream.Notes
 }
 
 // Plan says what the dispatch asks for on the inventory. It returns an error
 // when an answer that the plan depends on cannot be had: no network, a rate
 // limit, a splice that does not hold. A service without notes is no error.
 func (p *Planner) Plan(ctx context.Context, inv *terraform.Inventory, d plan.Dispatch) (Result, error) {
-	out := Result{Plan: plan.Plan{Dispatch: d}, Changes: map[string][]terraform.Change{}}
+	out := Result{Plan: plan.Plan{Dispatch: d}, Changes: map[string][]terraform.Change{}, found: map[string]found{}}
 	if out.Refused = plan.Filter(d, p.Policy); out.Refused != "" {
 		return out, nil
 	}
@@ -104,15 +113,15 @@ func (p *Planner) Plan(ctx context.Context, inv *terraform.Inventory, d plan.Dis
 		return out, err
 	}
 	candidates, skipped := plan.Select(targets, inv.Pins, p.Policy)
-	out.Skipped = skipped
+	out.Skipped, out.warnings = skipped, warnings
 	for _, c := range candidates {
-		u, changes, err := p.upgrade(ctx, inv, d, c)
+		u, changes, n, err := p.upgrade(ctx, inv, d, c)
 		if err != nil {
 			return out, fmt.Errorf("service %s: %w", c.Service, err)
 		}
 		u.Warnings = append(u.Warnings, warnings...)
 		out.Upgrades = append(out.Upgrades, u)
-		out.Changes[u.Service] = changes
+		out.Changes[u.Service], out.found[u.Service] = changes, found{candidate: c, notes: n}
 	}
 	if len(targets) == 0 {
 		out.Refused = nowhere(d, warnings)

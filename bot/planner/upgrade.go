@@ -15,8 +15,8 @@ import (
 	"github.com/belaybot/belay/rules/risk"
 )
 
-// upgrade fills in a candidate: its notes, its risk, its ladder and its edits.
-func (p *Planner) upgrade(ctx context.Context, inv *terraform.Inventory, d plan.Dispatch, c plan.Candidate) (plan.Upgrade, []terraform.Change, error) {
+// upgrade fills in a candidate: its notes, its risk, its way and its edits.
+func (p *Planner) upgrade(ctx context.Context, inv *terraform.Inventory, d plan.Dispatch, c plan.Candidate) (plan.Upgrade, []terraform.Change, upstream.Notes, error) {
 	found, err := p.notes(ctx, d, c)
 	unread := ""
 	if errors.Is(err, upstream.ErrOffline) {
@@ -24,13 +24,21 @@ func (p *Planner) upgrade(ctx context.Context, inv *terraform.Inventory, d plan.
 		unread, err = "the release notes were not read: they are not in the cache, and --offline is set", nil
 	}
 	if err != nil {
-		return plan.Upgrade{}, nil, err
+		return plan.Upgrade{}, nil, found, err
 	}
-	evidence := p.evidence(inv, c, found.Releases)
+	u, changes, err := p.assess(ctx, inv, d, c, found)
+	if unread != "" {
+		u.Warnings = append(u.Warnings, unread)
+	}
+	return u, changes, found, err
+}
+
+// assess makes an upgrade of a candidate and its notes.
+func (p *Planner) assess(ctx context.Context, inv *terraform.Inventory, d plan.Dispatch, c plan.Candidate, found upstream.Notes) (plan.Upgrade, []terraform.Change, error) {
 	u := plan.Assess(plan.Facts{
 		Dispatch: d, Candidate: c, Policy: p.Policy,
 		Source: found.Repository, SourceURL: found.URL, NotesFrom: found.From,
-		Releases: found.Releases, Missing: found.Missing, Evidence: evidence, Advice: p.advice(ctx, inv, c, found.Releases),
+		Releases: found.Releases, Missing: found.Missing, Evidence: p.evidence(inv, c, found.Releases), Advice: p.advice(ctx, inv, c, found.Releases),
 	})
 	splices, err := plan.Splices(c)
 	if err != nil {
@@ -41,13 +49,8 @@ func (p *Planner) upgrade(ctx context.Context, inv *terraform.Inventory, d plan.
 		return u, nil, err
 	}
 	u.Edits = edits
-	if u.Moves, err = plan.Moves(c); err != nil {
-		return u, nil, err
-	}
-	if unread != "" {
-		u.Warnings = append(u.Warnings, unread)
-	}
-	return u, changes, nil
+	u.Moves, err = plan.Moves(c)
+	return u, changes, err
 }
 
 // advice asks the adviser, where there is one and the configuration lets it be

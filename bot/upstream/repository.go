@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	registry "github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/belaybot/belay/rules/image"
 	"github.com/belaybot/belay/rules/pin"
@@ -143,10 +145,18 @@ func (c *Client) remote(ctx context.Context) []remote.Option {
 	return []remote.Option{remote.WithContext(ctx), remote.WithTransport(c.rt), remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithRetryPredicate(func(error) bool { return false })}
 }
 
-// registryError keeps what errors.Is looks for and drops net/http's frame.
-func registryError(err error) error { return tidy(err) }
+// registryError keeps what errors.Is looks for and drops net/http's frame. What
+// the registry does not have is ErrNotFound.
+func registryError(err error) error {
+	var answer *registry.Error
+	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
+		return fmt.Errorf("%w: %w", ErrNotFound, tidy(err))
+	}
+	return tidy(err)
+}
 
-// Digest asks the registry for the digest of ref's name at tag.
+// Digest asks the registry for the digest of ref's name at tag. A tag that it
+// does not have, or an image that it does not show, is ErrNotFound.
 func (c *Client) Digest(ctx context.Context, ref image.Ref, tag string) (string, error) {
 	target, err := c.tagOf(ref, tag)
 	if err != nil {

@@ -2,6 +2,7 @@ package ladder
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/belaybot/belay/rules/lifecycle"
 )
@@ -16,10 +17,9 @@ type Follows struct {
 // be well for its whole window lets the next one come by itself; where nobody
 // looked, or it does not run, or somebody else moved the pin, a person says that
 // it goes on, which asked says. A step that failed or was closed ends the way:
-// it has to be tried again first. longer says that a newer version was
-// dispatched meanwhile. See SPEC section 8.
-func (l *Ladder) After(s lifecycle.State, asked, longer bool) Follows {
-	if l == nil || len(l.Ahead()) == 0 && !longer {
+// it has to be tried again first. See SPEC section 8.
+func (l *Ladder) After(s lifecycle.State, asked bool) Follows {
+	if l == nil || len(l.Ahead()) == 0 {
 		return Follows{}
 	}
 	stop := func(why, say string) Follows {
@@ -62,16 +62,21 @@ func Holds(previous lifecycle.State) bool {
 }
 
 // Step is the ladder of the step after this one, whose upgrade is previous.
-// end is where it ends, where that is higher than the ladder knows yet; "" for
-// where it did.
-func (l *Ladder) Step(previous, end string) *Ladder {
+func (l *Ladder) Step(previous string) *Ladder {
 	out := *l
 	out.Previous, out.Next, out.Stopped = previous, "", ""
-	if end != "" && order(end, l.Top()) > 0 {
-		out.Rungs = append(append([]string(nil), l.Rungs...), end)
-		out.Anew = true
-	}
 	out.Place++
+	return &out
+}
+
+// Retop gives a ladder another end, for the steps after this one: the rungs
+// between are found when the next one is drawn. What was agreed to stays what it was.
+func (l *Ladder) Retop(end string) *Ladder {
+	out := *l
+	out.Rungs = slices.DeleteFunc(slices.Clone(l.Rungs), func(v string) bool { return order(v, end) > 0 })
+	if out.Top() != end {
+		out.Rungs, out.Anew = append(out.Rungs, end), true
+	}
 	return &out
 }
 

@@ -25,6 +25,7 @@ type Ladder struct {
 	Place    int           `json:"place"`              // the rung that this step goes to, from 1
 	Rule     version.Steps `json:"rule,omitempty"`     // which releases are rungs
 	Chosen   bool          `json:"chosen,omitempty"`   // a person chose Rule; else it is the configuration's
+	Why      []string      `json:"why,omitempty"`      // why the way as a whole is not one hop: its risk, in words
 	Previous string        `json:"previous,omitempty"` // id of the step before; "" of the first
 	Next     string        `json:"next,omitempty"`     // id of the step after, once there is one
 	All      *Agreed       `json:"all,omitempty"`      // somebody agreed to every step
@@ -92,7 +93,7 @@ func (l *Ladder) Of() string { return fmt.Sprintf("step %d of %d", l.Place, len(
 
 // Covered reports whether somebody agreed to this step by agreeing to all.
 func (l *Ladder) Covered() bool {
-	return l != nil && l.All != nil && order(l.To(), l.All.To) <= 0
+	return l != nil && l.All != nil && l.To() != "" && !above(l.To(), l.All.To)
 }
 
 // Way is what a ladder is drawn from.
@@ -125,19 +126,19 @@ func Draw(old *Ladder, w Way) Ladder {
 		l.From = pinned
 	}
 	released := slices.DeleteFunc(slices.Clone(w.Released), func(t version.Tag) bool { return left(w.Left, t.String()) })
-	above := func(from version.Tag) []string {
+	from := func(from version.Tag) []string {
 		var out []string
 		for _, t := range version.Ladder(from, w.Top, released, w.Rule) {
 			out = append(out, t.String())
 		}
 		return out
 	}
-	ahead := above(w.Pinned)
+	ahead := from(w.Pinned)
 	if old != nil && old.keeps(w) {
 		if at, err := version.Parse(old.To()); err == nil {
 			ahead = []string{old.To()}
 			if order(old.To(), w.Top.String()) < 0 {
-				ahead = append(ahead, above(at)...)
+				ahead = append(ahead, from(at)...)
 			}
 		}
 	}
@@ -162,7 +163,7 @@ func (l *Ladder) keeps(w Way) bool {
 }
 
 func left(list []Left, v string) bool {
-	return slices.ContainsFunc(list, func(l Left) bool { return l.Version == v || order(l.Version, v) == 0 })
+	return slices.ContainsFunc(list, func(l Left) bool { return l.Version == v || !above(l.Version, v) && !above(v, l.Version) })
 }
 
 // within are the versions that concern a way, each once, in order.
@@ -175,6 +176,14 @@ func within(list []Left, from, top string) []Left {
 	}
 	slices.SortStableFunc(out, func(a, b Left) int { return order(a.Version, b.Version) })
 	return out
+}
+
+// above reports whether a version is above another one. What is no version is
+// above all: nobody agreed to it, and it is no other one.
+func above(a, b string) bool {
+	_, errA := version.Parse(a)
+	_, errB := version.Parse(b)
+	return errA != nil || errB != nil || order(a, b) > 0
 }
 
 // order compares two versions; what is none is neither above nor below.

@@ -12,7 +12,6 @@ import (
 	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/policy"
 	"github.com/belaybot/belay/rules/risk"
-	"github.com/belaybot/belay/rules/version"
 )
 
 // Facts are what has been found out about a candidate.
@@ -44,7 +43,7 @@ func Assess(f Facts) Upgrade {
 		u.Chart, u.AppTo = first.Pin.Chart.Name, first.AppTo
 	}
 	u.Risk, u.Advice = advice.Raised(assessment(f), f.Advice), f.Advice
-	u.Steps = ladder(f, u.Risk.Level)
+	u.Steps = way(f, u.Risk.Level)
 	u.Backup = backup(p, append([]string{c.Service}, c.AlsoServices...))
 	u.IgnoredByTerraform = slices.ContainsFunc(c.Targets, func(t Target) bool { return t.Pin.IgnoreChanges })
 	u.Verify = watch(p, u.Risk.Level, c)
@@ -86,32 +85,6 @@ func images(d Dispatch, c Candidate) []string {
 	}
 	for _, n := range c.Shared {
 		add(n.Image.Familiar())
-	}
-	return out
-}
-
-// ladder is the way up: one hop, unless the risk is CAUTION (SPEC section 8).
-func ladder(f Facts, level risk.Level) []string {
-	to := f.Candidate.To
-	steps := version.StepsDirect
-	if level == risk.Caution {
-		steps = f.Policy.StepsOf(f.Candidate.Service)
-	}
-	var released []version.Tag
-	for _, r := range f.Releases {
-		if r.Prerelease && !to.Prerelease() {
-			continue
-		}
-		if t, err := version.Parse(r.Tag); err == nil {
-			// A rung is written as the pin is: upstream's "v2.10.0" is "2.10.0" where the pin has no v.
-			if t, err = f.Candidate.From.Restyle(t); err == nil {
-				released = append(released, t)
-			}
-		}
-	}
-	var out []string
-	for _, t := range version.Ladder(f.Candidate.From, to, released, steps) {
-		out = append(out, t.String())
 	}
 	return out
 }

@@ -9,6 +9,7 @@ package plan
 import (
 	"github.com/belaybot/belay/rules/advice"
 	"github.com/belaybot/belay/rules/image"
+	"github.com/belaybot/belay/rules/ladder"
 	"github.com/belaybot/belay/rules/notes"
 	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/policy"
@@ -48,7 +49,8 @@ type Upgrade struct {
 	Risk               risk.Assessment
 	Releases           []notes.Release // between, oldest first
 	NotesFrom          string          // where the notes come from: "GitHub releases", "CHANGELOG.md", "" for none
-	Steps              []string        // the ladder, the last being To
+	Steps              []string        // the way, the last being To
+	Ladder             *ladder.Ladder  // the whole ladder when the upgrade is a step of one, else nil
 	Automerge          bool            // may be merged without a person, as far as rules go
 	Blockers           []string        // why not, in words
 	Backup             *Backup         // nil: no database configured
