@@ -17,6 +17,7 @@ type Situation struct {
 	Clashes  bool // others changed what is to be undone
 	Fix      bool // what would mend the failure is known
 	Merged   bool // it was merged once
+	Ahead    bool // it is a step of a ladder, and there are steps after it that were not begun
 }
 
 // Offers lists the commands that make sense now, what is likely wanted first.
@@ -52,6 +53,7 @@ func Offers(s Situation) []Verb {
 	case lifecycle.Critical:
 		add(true, Resume)
 	case lifecycle.Verified, lifecycle.Unverified, lifecycle.NotDeployed:
+		add(s.Ahead && s.State != lifecycle.Verified, Step)
 		add(s.Merged, Rollback)
 		add(s.Merged && s.Restore, Restore)
 	case lifecycle.Failed:
@@ -60,7 +62,9 @@ func Offers(s Situation) []Verb {
 		add(s.Merged && s.Restore, Restore)
 	case lifecycle.Reverted, lifecycle.Closed:
 		add(true, Retry)
-	case lifecycle.Restoring, lifecycle.Undoing, lifecycle.Rewatching, lifecycle.Obsolete:
+	case lifecycle.Obsolete:
+		add(s.Ahead, Step)
+	case lifecycle.Restoring, lifecycle.Undoing, lifecycle.Rewatching:
 	}
 	return out
 }

@@ -188,6 +188,8 @@ type Observed struct {
 	Frozen   bool   // belay freeze: nothing is opened or merged in the repository
 	FrozenBy string // who and why, for people
 	Approved bool   // /upgrade approve, for the head as it is now
+	Agreed   bool   // it is a step of a ladder to the whole of which somebody agreed: /upgrade step all
+	Broken   bool   // it is a step of a ladder, and the one before it was undone
 	Retry    bool   // /upgrade retry, since the state was entered
 	Redo     bool   // /upgrade plan or rebase: publish anew
 

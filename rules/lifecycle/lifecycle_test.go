@@ -90,6 +90,10 @@ func TestNext(t *testing.T) {
 		{"an approving review", func(o *o) { o.Automerge = false; o.Pull.Review = lifecycle.ReviewApproved }, lifecycle.Merge, lifecycle.Applying, ""},
 		{"/upgrade approve", func(o *o) { o.Automerge = false; o.Approved = true }, lifecycle.Merge, lifecycle.Applying, ""},
 		{"requested changes outweigh /upgrade approve", func(o *o) { o.Approved = true; o.Pull.Review = lifecycle.ReviewChanges }, lifecycle.Wait, lifecycle.Open, "changes"},
+		{"who agreed to the whole ladder agreed to its steps", func(o *o) { o.Automerge = false; o.Agreed = true }, lifecycle.Merge, lifecycle.Applying, ""},
+		{"but not to a person's commits", func(o *o) { o.Agreed = true; o.Pull.Foreign = true }, lifecycle.Wait, lifecycle.Open, "review"},
+		{"a step goes with the one before it", func(o *o) { o.Broken = true }, lifecycle.Discard, lifecycle.Obsolete, "undone"},
+		{"before it has a pull request, too", func(o *o) { o.Broken = true; o.State = lifecycle.Queued; o.Pull.State = lifecycle.PullNone }, lifecycle.Enter, lifecycle.Obsolete, "undone"},
 		{"a draft waits", func(o *o) { o.Pull.Draft = true }, lifecycle.Wait, lifecycle.Open, "draft"},
 		{"a freeze opens nothing", func(o *o) { o.State = lifecycle.Queued; o.Pull.State = lifecycle.PullNone; o.Frozen = true }, lifecycle.Wait, lifecycle.Queued, "frozen"},
 		{"a freeze merges nothing, and says who froze", func(o *o) { o.Frozen, o.FrozenBy = true, "ana, incident" }, lifecycle.Wait, lifecycle.Open, "in this repository: ana, incident"},
@@ -188,6 +192,7 @@ func every(s lifecycle.State, f func(lifecycle.Observed)) {
 		o.Automerge, o.There, o.Newer, o.Held, o.Approved, o.Retry = on(0), on(1), on(2), on(3), on(4), on(5)
 		o.Turn, o.NeedsRun, o.Pull.Foreign, o.Pull.Stale, o.Pull.Draft, o.Merging.Open = on(6), on(7), on(8), on(9), on(10), on(11)
 		o.Frozen = on(3) && on(10)
+		o.Agreed, o.Broken = on(5) && on(2), on(7) && on(10)
 		o.Busy, o.Placeholder = on(0) && on(1), on(0) && on(1)
 		o.AutoRevert, o.Undone, o.Conflict, o.Migrated, o.Restoring, o.Fixing = on(0), on(1), on(2), on(5), on(7), on(11)
 		o.Dead, o.Rollback, o.Resume = on(10), on(9) && on(8), on(1)
@@ -261,7 +266,9 @@ func forbidden(o lifecycle.Observed, a lifecycle.Action) string {
 			return "merges without green checks"
 		case o.NeedsRun && o.Backup != lifecycle.Good:
 			return "merges without a fresh backup"
-		case !o.Automerge && !o.Approved && o.Pull.Review != lifecycle.ReviewApproved:
+		case o.Broken:
+			return "goes up from a step that was undone"
+		case !o.Automerge && !o.Agreed && !o.Approved && o.Pull.Review != lifecycle.ReviewApproved:
 			return "merges without a review"
 		case o.Pull.Foreign && !o.Approved && o.Pull.Review != lifecycle.ReviewApproved:
 			return "merges a person's commits without a review"

@@ -23,8 +23,9 @@ func (r Rule) in(s State) bool { return slices.Contains(r.From, s) }
 
 // needsReview says when a person has to agree before the merge: what rules do
 // not let belay merge by itself, and a branch that holds what belay did not write.
+// Who agreed to a whole ladder has agreed to each of its steps, as belay writes it.
 func needsReview(o Observed) bool {
-	return (!o.Automerge || o.Pull.Foreign) && !o.Approved && o.Pull.Review != ReviewApproved
+	return (!o.Automerge && !o.Agreed || o.Pull.Foreign) && !o.Approved && o.Pull.Review != ReviewApproved
 }
 
 // needsBackup says whether a backup has to be taken before the merge.
@@ -125,6 +126,7 @@ var table = slices.Concat([]Rule{
 	// Before there is a pull request.
 	{From: []State{Queued}, If: "the branch's pull request was merged", When: func(o Observed) bool { return o.Pull.State == PullMerged }, Do: Enter, To: Applying, Why: "the pull request was merged"},
 	{From: []State{Queued}, If: "the default branch has the version already", When: func(o Observed) bool { return o.There }, Do: Enter, To: Obsolete, Why: "the default branch has it already"},
+	{From: []State{Queued}, If: "it is a step, and the one before it was undone", When: func(o Observed) bool { return o.Broken }, Do: Enter, To: Obsolete, Why: "the step before it was undone"},
 	{From: []State{Queued}, If: "an upgrade of the service is critical", When: func(o Observed) bool { return o.Locked }, Do: Wait, Why: "an earlier upgrade of the service failed and so did its revert: waits for /upgrade resume there", On: []Event{OnTurn, OnTimer}},
 	{From: []State{Queued}, If: "the repository is frozen", When: func(o Observed) bool { return o.Frozen }, Do: Wait, Why: frozen, Say: frozenBy, On: []Event{OnThaw}},
 	{From: []State{Queued}, If: "held", When: func(o Observed) bool { return o.Held }, Do: Wait, Why: "held", On: []Event{OnComment}},
@@ -138,6 +140,8 @@ var table = slices.Concat([]Rule{
 	{From: unmerged, If: "closed, and the default branch has the version", When: func(o Observed) bool { return o.Pull.State == PullClosed && o.There }, Do: Enter, To: Obsolete, Why: "the default branch has it already"},
 	{From: unmerged, If: "closed by a person", When: func(o Observed) bool { return o.Pull.State == PullClosed }, Do: Enter, To: Closed, Why: "closed by a person: this version is ignored until there is a newer one"},
 	{From: unmerged, If: "the pull request was never opened, and the repository is frozen", When: func(o Observed) bool { return o.Pull.State == PullNone && o.Frozen }, Do: Wait, To: Open, Why: frozen, Say: frozenBy, On: []Event{OnThaw}},
+	{From: unmerged, If: "it is a step, and the one before it was undone", When: func(o Observed) bool { return o.Broken && o.Pull.State == PullOpen }, Do: Discard, To: Obsolete, Why: "the step before it was undone"},
+	{From: unmerged, If: "it is a step without a pull request, and the one before it was undone", When: func(o Observed) bool { return o.Broken }, Do: Enter, To: Obsolete, Why: "the step before it was undone"},
 	{From: unmerged, If: "the pull request was never opened", When: func(o Observed) bool { return o.Pull.State == PullNone }, Do: Publish, To: Open, Why: "the pull request is missing"},
 	{From: unmerged, If: "the default branch has the version already", When: func(o Observed) bool { return o.There && !o.Newer }, Do: Discard, To: Obsolete, Why: "the default branch has it already"},
 
