@@ -71,7 +71,7 @@ func podLog(v UpgradeView) string { return v.Log }
 
 // silent are the events that show in the state of the message and are not told
 // by themselves: telling them would be noise.
-var silent = []string{string(lifecycle.Queued), string(lifecycle.BackingUp), "command", "newer version"}
+var silent = []string{string(lifecycle.Queued), string(lifecycle.BackingUp), "command", "newer version", "next step"}
 
 // Told reports whether an event is known: told, or left out on purpose.
 func Told(what string) (told, known bool) {

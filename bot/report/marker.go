@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/belaybot/belay/rules/ladder"
 	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/plan"
 )
@@ -25,8 +26,11 @@ type Marker struct {
 	From      string   `json:"from"`
 	To        string   `json:"to"`
 	Steps     []string `json:"steps,omitempty"`
-	Edits     string   `json:"edits"`         // hash of the changed lines
-	MAC       string   `json:"mac,omitempty"` // keyed signature, where a key is set
+	// Ladder is the way of which this is a step. What people agreed to is not in
+	// it: whoever may edit a pull request could write that.
+	Ladder *ladder.Ladder `json:"ladder,omitempty"`
+	Edits  string         `json:"edits"`         // hash of the changed lines
+	MAC    string         `json:"mac,omitempty"` // keyed signature, where a key is set
 
 	Undoes int        `json:"undoes,omitempty"` // of a revert or fix: the upgrade's pull request
 	Moves  []pin.Move `json:"moves,omitempty"`  // and what it changed
@@ -48,7 +52,17 @@ func MarkerOf(u plan.Upgrade) Marker {
 		fmt.Fprintf(h, "%s\x00%d\x00%s\x00%s\n", e.Path, e.Line, e.Before, e.After)
 	}
 	return Marker{Format: 1, Service: u.Service, Directory: u.Directory, Images: u.Images, Chart: u.Chart,
-		From: u.From, To: u.To, Steps: u.Steps, Edits: hex.EncodeToString(h.Sum(nil))[:16]}
+		From: u.From, To: u.To, Steps: u.Steps, Ladder: MarkerLadder(u.Ladder), Edits: hex.EncodeToString(h.Sum(nil))[:16]}
+}
+
+// MarkerLadder is a ladder as it stands in a marker.
+func MarkerLadder(l *ladder.Ladder) *ladder.Ladder {
+	if l == nil {
+		return nil
+	}
+	out := *l
+	out.All, out.Asked, out.Next, out.Stopped, out.Anew = nil, nil, "", "", false
+	return &out
 }
 
 // String is the comment that stands in the body.

@@ -41,6 +41,7 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"uses": uses, "found": found, "link": link, "upper": strings.ToUpper, "join": strings.Join, "count": count, "lines": changedLines, "short": short,
 	"strong": func(e risk.Evidence) bool { return e.Strength == notes.Strong },
 	"fenced": fenced, "diff": Offer.diff, "answer": answerText, "table": answerTable, "sentence": sentence,
+	"steps": steps, "rungs": rungs, "path": path, "rule": rule, "leftOut": leftOut, "neutral": neutral,
 	"inc": func(i int) int { return i + 1 },
 }).ParseFS(files, "templates/*.tmpl"))
 
@@ -90,7 +91,10 @@ func labels(u plan.Upgrade) []string {
 	if u.IgnoredByTerraform {
 		out = append(out, "ignored by terraform")
 	}
-	if len(u.Steps) > 1 {
+	switch {
+	case steps(u.Ladder):
+		out = append(out, fmt.Sprintf("step %d/%d", u.Ladder.Place, len(u.Ladder.Rungs)))
+	case len(u.Steps) > 1:
 		out = append(out, fmt.Sprintf("steps: %d", len(u.Steps)))
 	}
 	return out
@@ -242,6 +246,23 @@ func next(u plan.Upgrade) string {
 		backup = fmt.Sprintf("takes a fresh backup (%s %s), ", u.Backup.Kind, code(u.Backup.Name))
 	}
 	then := fmt.Sprintf("%smerges, waits until CI has applied it and watches the service for %s", backup, short(u.Verify.Window))
+	if l := u.Ladder; steps(l) {
+		ahead := ""
+		if n := len(l.Ahead()); n > 0 {
+			ahead = fmt.Sprintf(" The next step, to %s, begins when this one is verified.", code(l.Ahead()[0]))
+		}
+		switch {
+		case u.IgnoredByTerraform:
+		case l.Covered():
+			return fmt.Sprintf("Nothing to do: %s agreed to every step up to %s. Once the checks are green, belay %s.%s Comment `/upgrade hold` to stop it.", notes.Plain(l.All.Login), code(l.All.To), then, ahead)
+		default:
+			all := ""
+			if ahead != "" {
+				all = " `/upgrade step all` agrees to all of them, up to the first that fails."
+			}
+			return fmt.Sprintf("**Your review is needed, for this step.** Approve this pull request or comment `/upgrade approve`; then belay %s.%s%s", then, ahead, all)
+		}
+	}
 	switch {
 	case u.IgnoredByTerraform:
 		return "Terraform ignores changes of this image (`lifecycle.ignore_changes`), so merging this alone changes nothing in the cluster. belay leaves it to you."

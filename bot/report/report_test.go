@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/belaybot/belay/bot/report"
+	"github.com/belaybot/belay/rules/ladder"
 	"github.com/belaybot/belay/rules/notes"
 	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/plan"
@@ -117,7 +118,18 @@ func cases() map[string]plan.Upgrade {
 	hostile := withSource(upgrade("web", "acme/web", "1.0.0", "1.1.0"), "acme/web", release("1.1.0", hostileNotes))
 	hostile.Releases[0].Name = "1.1.0 [skip ci] @everyone <!-- x"
 	hostile.Risk.Evidence = []risk.Evidence{{Signal: notes.Signal{Version: "1.1.0", Strength: notes.Strong, Text: "fixes #1 @acme/ops [ci skip] ***NO_CI*** | `x` <!-- belay:marker:v1 e30= -->", URL: "javascript:alert(1)"}}}
+	first := withDatabase(upgrade("linkwarden", "ghcr.io/linkwarden/linkwarden", "v2.9.1", "v2.10.0")).OnLadder(ladder.Ladder{ID: "u1", From: "v2.9.1", Rungs: []string{"v2.10.0", "v2.11.0", "v2.14.0"}, Place: 1, Rule: version.StepsMinor, Why: []string{"2 breaking signals in the release notes", "no release notes for v2.10.3"},
+		Left:  []ladder.Left{{Version: "v2.12.0", Why: "the registry has no image of it"}, {Version: "v2.13.0", Why: "its notes say that it was withdrawn"}},
+		Asked: []ladder.Answer{{Version: "v2.10.0", Why: "ghcr.io answers 401: @acme/ops"}}})
+	middle := withSource(upgrade("linkwarden", "ghcr.io/linkwarden/linkwarden", "v2.12.0", "v2.12.1"), "linkwarden/linkwarden", many[15])
+	rungs := make([]string, 0, len(many))
+	for _, r := range many {
+		rungs = append(rungs, r.Tag)
+	}
+	middle = middle.OnLadder(ladder.Ladder{ID: "u1", From: "v2.9.1", Rungs: rungs, Place: 14, Rule: version.StepsEvery, Previous: "u2", All: &ladder.Agreed{Login: "ana", To: "v2.14.0"}})
+	last := caution(upgrade("linkwarden", "ghcr.io/linkwarden/linkwarden", "v2.13.2", "v2.14.0"), "1 breaking signal in the release notes").OnLadder(ladder.Ladder{ID: "u1", From: "v2.9.1", Rungs: rungs, Place: 23, Rule: version.StepsEvery})
 	return map[string]plan.Upgrade{
+		"step_first": first, "step_agreed_to": middle, "step_last": last,
 		"safe_patch": immich, "safe_23_releases": linkwarden, "caution_impact": shlink, "unknown": unknown, "security": security,
 		"migration": migration, "ignored_by_terraform": ignored, "chart": chart, "long_notes": long, "hostile": hostile,
 		"adviser": advised(shlink), "adviser_hostile": advisedBadly(immich),

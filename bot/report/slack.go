@@ -26,6 +26,12 @@ func SlackUpgrade(v UpgradeView) Slack {
 	if v.Risk != "" {
 		title += " · " + mrkdwn(strings.ToUpper(v.Risk))
 	}
+	if steps(v.Ladder) {
+		title += fmt.Sprintf(" · step %d/%d to %s", v.Ladder.Place, len(v.Ladder.Rungs), mrkdwn(v.Ladder.Top()))
+		if v.Ladder.Stopped != "" {
+			headline += "\n" + mrkdwn(sentence(v.Ladder.Stopped))
+		}
+	}
 	var small []string
 	if v.URL != "" {
 		small = append(small, slackLink(v.URL, fmt.Sprintf("%s#%d", v.Repository, v.Pull)))

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/belaybot/belay/bot/report"
+	"github.com/belaybot/belay/rules/ladder"
 	"github.com/belaybot/belay/rules/lifecycle"
 )
 
@@ -82,6 +83,22 @@ func TestSlackGolden(t *testing.T) {
 	with("critical", "critical", "the service is not healthy after the revert either", false, undone(lifecycle.Critical))
 	with("not deployed", "not deployed", "merged and applied, and yet it does not run", false, func(*report.UpgradeView) {})
 	with("failed", "failed", "taken over by a person", false, undone(lifecycle.Failed))
+	step := func(state lifecycle.State, all bool) func(*report.UpgradeView) {
+		return func(v *report.UpgradeView) {
+			l := &ladder.Ladder{From: "v2.9.1", Rungs: []string{"v2.10.0", "v2.11.0", "v2.14.0"}, Place: 2}
+			if all {
+				l.All = &ladder.Agreed{Login: "ana", To: "v2.14.0"}
+			}
+			l.Stopped = l.After(state, false).Stop
+			v.From, v.To, v.State, v.Risk, v.Automerge, v.Ladder = "v2.10.0", "v2.11.0", state, "caution", false, l
+			v.Blockers = []string{"it is a step of a ladder, each of which needs an approval, or all at once /upgrade step all"}
+		}
+	}
+	with("a step starts", "open pull request", "a new version is there", false, step(lifecycle.Open, false))
+	with("a step starts that somebody agreed to", "open pull request", "a new version is there", false, step(lifecycle.Open, true))
+	with("a step is verified", "verified", "healthy through the whole window", false, step(lifecycle.Verified, false))
+	with("a step that nobody could see", "unverified", "nobody looked", false, step(lifecycle.Unverified, true))
+	with("a step failed", "reverted", "the old version is healthy again", false, step(lifecycle.Reverted, true))
 	compare(t, "slack.golden", b.String())
 }
 

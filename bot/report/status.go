@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/belaybot/belay/rules/command"
+	"github.com/belaybot/belay/rules/ladder"
 	"github.com/belaybot/belay/rules/lifecycle"
 	"github.com/belaybot/belay/rules/notes"
 	"github.com/belaybot/belay/rules/plan"
@@ -30,6 +31,7 @@ type StatusView struct {
 	Gone              string
 	Updates           []string
 	Answers           []Answer
+	Ladder            *ladder.Ladder // nil: it goes there in one step
 }
 
 // Answer is belay's answer to a command.
@@ -46,8 +48,10 @@ const statusMark = "<!-- belay:status:v1 -->"
 // IsStatus reports whether a comment of belay's is the status comment.
 func IsStatus(body string) bool { return strings.Contains(body, statusMark) }
 
-// Headline says in one line where an upgrade stands.
-func (s StatusView) Headline() string {
+// Headline says in one line where an upgrade stands, and which step it is.
+func (s StatusView) Headline() string { return s.headline() + ofSteps(s.Ladder) }
+
+func (s StatusView) headline() string {
 	switch s.State {
 	case lifecycle.Queued:
 		return "Queued: " + or(s.Waits, "about to start")

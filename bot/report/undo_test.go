@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/belaybot/belay/bot/report"
+	"github.com/belaybot/belay/rules/ladder"
 	"github.com/belaybot/belay/rules/lifecycle"
 	"github.com/belaybot/belay/rules/pin"
 )
@@ -27,6 +28,9 @@ func TestUndoGolden(t *testing.T) {
 		"undo": view,
 		"undo-offer": with(func(v *report.UndoView) {
 			v.Offer = &report.Offer{Path: "stacks/url/main.tf", Line: 40, Before: "            memory = \"1Gi\"", After: "            memory = \"2Gi\"", Why: "shlink was OOMKilled at 1Gi: its memory limit is doubled"}
+		}),
+		"undo-step": with(func(v *report.UndoView) {
+			v.Marker.Ladder = &ladder.Ladder{From: "4.2.0", Rungs: []string{"4.3.4", "5.0.2", "5.1.0"}, Place: 2}
 		}),
 		"undo-asks":             with(func(v *report.UndoView) { v.Automerge = false }),
 		"undo-migrated":         with(migrated),
