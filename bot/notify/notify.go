@@ -1,5 +1,6 @@
 // Package notify tells people how an upgrade goes: in Slack, as one message per
-// upgrade that is updated and answered in its thread, and by a JSON webhook.
+// upgrade that is updated and answered in its thread, and by a JSON webhook. All
+// steps of a ladder are told in one thread.
 //
 // In goes the id of an upgrade; what there is to say is derived from the store,
 // against what each place was told before. So a lost or repeated job, a crash
@@ -15,6 +16,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -32,6 +34,7 @@ import (
 // *store.Store is one.
 type State interface {
 	Upgrade(ctx context.Context, id string) (store.Upgrade, error)
+	Ladder(ctx context.Context, id string) ([]store.Upgrade, error)
 	Events(ctx context.Context, upgrade string) ([]store.Event, error)
 	AllEvents(ctx context.Context, after int64, limit int) ([]store.Event, error)
 	LastEvent(ctx context.Context) (int64, error)
@@ -156,8 +159,15 @@ func toldKey(place, upgrade string) string { return "told " + place + " " + upgr
 // Tell brings every place up to date with an upgrade. An error carries RetryAt,
 // the moment from which on it is worth trying again.
 func (n *Notifier) Tell(ctx context.Context, upgrade string) error {
+	u, err := n.opts.State.Upgrade(ctx, upgrade)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
 	if n.opts.Shared {
-		key, owner := "tell "+upgrade, rand.Text()
+		key, owner := "tell "+keyOf(u), rand.Text()
 		got, err := n.opts.State.Claim(ctx, key, owner, n.opts.Now().Add(claimFor))
 		if err != nil {
 			return err
@@ -198,7 +208,7 @@ func (n *Notifier) Tell(ctx context.Context, upgrade string) error {
 func (n *Notifier) tellPlace(ctx context.Context, p *place, s story) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	key := toldKey(p.name, s.u.ID)
+	key := toldKey(p.name, s.key)
 	t := told{Last: p.from}
 	value, err := n.opts.State.Get(ctx, key)
 	if err == nil {
@@ -337,8 +347,12 @@ func (n *Notifier) CatchUp(ctx context.Context, tell func(ctx context.Context, u
 
 // upToDate reports whether every place has been told of an upgrade up to an event.
 func (n *Notifier) upToDate(ctx context.Context, upgrade string, event int64) (bool, error) {
+	u, err := n.opts.State.Upgrade(ctx, upgrade)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return false, err
+	}
 	for _, p := range n.sinks {
-		value, err := n.opts.State.Get(ctx, toldKey(p.name, upgrade))
+		value, err := n.opts.State.Get(ctx, toldKey(p.name, cmp.Or(keyOf(u), upgrade)))
 		if errors.Is(err, store.ErrNotFound) {
 			return event <= p.from, nil
 		}

@@ -16,7 +16,7 @@ import (
 	"github.com/belaybot/belay/bot/report"
 )
 
-// slackBot tells by a bot: one message per upgrade, kept up to date, with the
+// slackBot tells by a bot: one message per upgrade or ladder, kept up to date, with the
 // events in its thread.
 type slackBot struct {
 	opts   Options
@@ -145,7 +145,7 @@ func (k *talk) post(ctx context.Context, what string, m report.Slack, more ...sl
 	}
 	options := append([]slack.MsgOption{slack.MsgOptionText(m.Text, false), slack.MsgOptionBlocks(blocks(m)...), slack.MsgOptionParse(false),
 		slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl(),
-		slack.MsgOptionMetadata(slack.SlackMetadata{EventType: metaType, EventPayload: map[string]any{"upgrade": k.s.u.ID, "what": what}})}, more...)
+		slack.MsgOptionMetadata(slack.SlackMetadata{EventType: metaType, EventPayload: map[string]any{"upgrade": k.s.key, "what": what}})}, more...)
 	room = k.t.Room
 	if room == "" {
 		room = k.b.opts.SlackChannel
@@ -194,7 +194,7 @@ func (k *talk) find(ctx context.Context, what string) (room, ts string, err erro
 		return "", "", failed
 	}
 	for _, m := range found {
-		if m.Metadata.EventType == metaType && m.Metadata.EventPayload["upgrade"] == k.s.u.ID && m.Metadata.EventPayload["what"] == what {
+		if m.Metadata.EventType == metaType && m.Metadata.EventPayload["upgrade"] == k.s.key && m.Metadata.EventPayload["what"] == what {
 			return room, m.Timestamp, nil
 		}
 	}
@@ -235,7 +235,7 @@ func (h *slackHook) tell(ctx context.Context, s story, t *told, save func() erro
 			if address == "" {
 				return &permanent{why: "the address is missing: set BELAY_SLACK_WEBHOOK"}
 			}
-			m := report.SlackAlone(s.view, e.say)
+			m := report.SlackAlone(e.view, e.say)
 			no := false
 			err := slack.PostWebhookCustomHTTPContext(ctx, address, h.client, &slack.WebhookMessage{Text: m.Text, Blocks: &slack.Blocks{BlockSet: blocks(m)}, UnfurlLinks: &no, UnfurlMedia: &no})
 			if err := failure(err, address); err != nil {

@@ -36,6 +36,10 @@ type Upgrade struct {
 	Risk       string `json:"risk,omitempty"`
 	Pull       int    `json:"pull,omitempty"`
 	URL        string `json:"url,omitempty"`
+	Ladder     string `json:"ladder,omitempty"` // of a step: the first step's id
+	Step       int    `json:"step,omitempty"`   // which it is, from 1
+	Steps      int    `json:"steps,omitempty"`  // of how many
+	Top        string `json:"top,omitempty"`    // and where they lead
 }
 
 // SignatureHeader holds the HMAC of the body: "sha256=" and 64 hexadecimal digits.
@@ -49,8 +53,11 @@ type webhook struct {
 
 func (w *webhook) tell(ctx context.Context, s story, t *told, save func() error) error {
 	for _, h := range s.news {
-		e := Event{ID: fmt.Sprintf("%s.%d", s.u.ID, h.event.ID), Event: h.say.Event, At: h.event.At, Who: h.event.Who, Text: h.say.Text, Detail: h.say.Detail, Alarm: h.say.Alarm,
-			Upgrade: Upgrade{ID: s.u.ID, Repository: s.u.Repository, Service: s.u.Service, From: s.u.From, To: s.u.To, State: s.u.State, Risk: s.view.Risk, Pull: s.u.Pull, URL: s.view.URL}}
+		e := Event{ID: fmt.Sprintf("%s.%d", h.u.ID, h.event.ID), Event: h.say.Event, At: h.event.At, Who: h.event.Who, Text: h.say.Text, Detail: h.say.Detail, Alarm: h.say.Alarm,
+			Upgrade: Upgrade{ID: h.u.ID, Repository: h.u.Repository, Service: h.u.Service, From: h.u.From, To: h.u.To, State: h.u.State, Risk: h.view.Risk, Pull: h.u.Pull, URL: h.view.URL}}
+		if l := h.view.Ladder; l != nil {
+			e.Upgrade.Ladder, e.Upgrade.Step, e.Upgrade.Steps, e.Upgrade.Top = l.ID, l.Place, len(l.Rungs), l.Top()
+		}
 		if err := w.send(ctx, e); err != nil {
 			return err
 		}
