@@ -10,7 +10,6 @@ import (
 	"github.com/belaybot/belay/bot/cluster"
 	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/bot/report"
-	"github.com/belaybot/belay/bot/store"
 	"github.com/belaybot/belay/rules/lifecycle"
 	"github.com/belaybot/belay/rules/policy"
 )
@@ -70,7 +69,7 @@ func (r *Reconciler) entering(ctx context.Context, j *job, from lifecycle.State,
 	case lifecycle.Applying:
 		return r.merged(ctx, j)
 	case lifecycle.Closed:
-		if err := r.opts.Store.AddBlock(ctx, store.Block{Repository: j.u.Repository, Service: j.u.Service, Image: j.u.Lane, Target: j.u.To, Why: a.Why, At: r.opts.Now()}); err != nil {
+		if err := r.block(ctx, j, a.Why); err != nil {
 			return err
 		}
 	case lifecycle.Open: // after /upgrade retry
@@ -333,7 +332,7 @@ func (r *Reconciler) comment(ctx context.Context, j *job, number int, pull *gith
 func (j *job) status() report.StatusView {
 	s := report.StatusView{Service: j.u.Service, From: j.u.From, To: j.u.To, State: lifecycle.State(j.u.State), Waits: j.rec.Waits, Risk: string(j.rec.Risk),
 		MergeSHA: j.rec.Merge.SHA, MergedBy: j.rec.Merge.By, Unbacked: j.rec.Merge.Unbacked, Updates: j.rec.Updates, Health: j.rec.Health,
-		BackupDetail: j.rec.Backup.Detail, Gone: j.rec.Gone, Failure: j.rec.Failure.Why, Log: j.rec.Failure.Log, Undo: j.rec.Undo.Pull, Clashes: j.rec.Undo.Clashes, Offer: j.rec.Offer}
+		BackupDetail: j.rec.Backup.Detail, Gone: j.rec.Gone, Failure: j.rec.Failure.Why, Log: j.rec.Failure.Log, Undo: j.rec.Undo.Pull, Clashes: j.rec.Undo.Clashes, Offer: j.rec.Offer, Ladder: j.rec.Ladder}
 	if j.rec.Failure.Again != "" {
 		s.Failure += "; then: " + j.rec.Failure.Again
 		s.Log = firstOf(j.rec.Failure.Last, s.Log)

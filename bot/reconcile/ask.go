@@ -112,4 +112,4 @@ func (j *job) shown() *github.Pull {
 }
 
 // early are the commands that mean something before there is a pull request.
-var early = []command.Verb{command.Help, command.Status, command.Hold, command.Resume, command.To}
+var early = []command.Verb{command.Help, command.Status, command.Hold, command.Resume, command.To, command.Step}

@@ -107,8 +107,7 @@ func (r *Reconciler) command(ctx context.Context, j *job, by *said, cmd command.
 		return r.commandAfter(ctx, j, by, cmd)
 	}
 	if lifecycle.State(j.u.State).Merged() {
-		text, ok := r.commandMerged(j, by, cmd)
-		return text, ok, nil
+		return r.commandMerged(ctx, j, by, cmd)
 	}
 	switch cmd.Verb {
 	case command.Help:
@@ -134,14 +133,13 @@ func (r *Reconciler) command(ctx context.Context, j *job, by *said, cmd command.
 		j.rec.Redo = true
 		return "planned again on today's default branch", true, nil
 	case command.To:
-		newer := j.rec.Target
-		newer.Tag, newer.Digest = cmd.Args, ""
-		j.rec.Newer = &newer
-		return "goes to " + cmd.Args + " where that is newer than what is pinned", true, nil
+		return r.commandTo(ctx, j, cmd.Args)
 	case command.Ignore:
 		target := j.u.To
 		if cmd.Args == "major" || cmd.Args == "minor" {
 			target = cmd.Args
+		} else if err := r.block(ctx, j, "/upgrade ignore by "+by.Login); err != nil {
+			return "", false, err
 		}
 		if err := r.opts.Store.AddBlock(ctx, store.Block{Repository: j.u.Repository, Service: j.u.Service, Image: j.u.Lane, Target: target, Why: "/upgrade ignore by " + by.Login, At: r.opts.Now()}); err != nil {
 			return "", false, err
@@ -166,7 +164,8 @@ func (r *Reconciler) command(ctx context.Context, j *job, by *said, cmd command.
 		}
 		return "the backup runs: the check belay/backup shows how it ends. It stands in for the one before the merge if nothing but that was missing when it began", true, nil
 	case command.Step:
-		return "this pull request goes straight to its version; stepping through the ladder is not there yet", false, nil
+		text, ok := j.commandStep(by, cmd.Args)
+		return text, ok, nil
 	case command.Rollback, command.Restore, command.Fix:
 		return "nothing is merged yet that could be undone: close the pull request instead", false, nil
 	}

@@ -12,55 +12,66 @@ import (
 
 // commandMerged carries out a command on an upgrade that was merged and is not
 // over: it is applied, watched or undone.
-func (r *Reconciler) commandMerged(j *job, by *said, cmd command.Command) (string, bool) {
+func (r *Reconciler) commandMerged(ctx context.Context, j *job, by *said, cmd command.Command) (string, bool, error) {
 	u, state := &j.rec.Undo, lifecycle.State(j.u.State)
 	switch cmd.Verb {
 	case command.Help:
-		return report.Help(), true
+		return report.Help(), true, nil
 	case command.Status:
-		return j.status().Headline(), true
+		return j.status().Headline(), true, nil
 	case command.Approve:
 		if state != lifecycle.Reverting || j.undo == nil {
-			return "there is nothing to approve: it is merged already", false
+			return "there is nothing to approve: it is merged already", false, nil
 		}
 		by.Head = j.undo.Head
 		u.Approved = by
-		return fmt.Sprintf("approved %s of #%d", short(by.Head), u.Pull), true
+		return fmt.Sprintf("approved %s of #%d", short(by.Head), u.Pull), true, nil
 	case command.Hold:
 		j.rec.Held = by
-		return "held until `/upgrade resume`: a revert is not merged meanwhile, and the watch goes on", true
+		return "held until `/upgrade resume`: a revert is not merged meanwhile, and the watch goes on", true, nil
 	case command.Resume:
 		switch {
 		case j.rec.Held != nil:
 			j.rec.Held = nil
-			return "goes on", true
+			return "goes on", true, nil
 		case state == lifecycle.Critical || len(u.Clashes) > 0:
 			u.Resume = true
-			return "taken over; belay upgrades the service again when there is a newer version", true
+			return "taken over; belay upgrades the service again when there is a newer version", true, nil
 		}
-		return "nothing was held", true
+		return "nothing was held", true, nil
 	case command.Rollback:
 		if state != lifecycle.Applying && state != lifecycle.Watching {
-			return "it is being undone already", true
+			return "it is being undone already", true, nil
 		}
 		u.Rollback = by
-		return "the revert is opened", true
+		return "the revert is opened", true, nil
 	case command.Restore:
-		return j.askRestore(by)
+		text, ok := j.askRestore(by)
+		return text, ok, nil
 	case command.Plan, command.Rebase:
 		if state != lifecycle.Reverting {
-			return "it is merged already", false
+			return "it is merged already", false, nil
 		}
 		u.Redo = true
-		return "the revert is built again on today's default branch", true
+		return "the revert is built again on today's default branch", true, nil
 	case command.Fix:
 		if state != lifecycle.Reverting {
-			return "there is nothing to mend: the upgrade is " + j.u.State, false
+			return "there is nothing to mend: the upgrade is " + j.u.State, false, nil
 		}
-		return j.mend(by)
-	case command.Retry, command.To, command.Ignore, command.Backup, command.Step:
+		text, ok := j.mend(by)
+		return text, ok, nil
+	case command.Step, command.To:
+		if state != lifecycle.Applying && state != lifecycle.Watching {
+			return "this step failed: when it is undone, `/upgrade retry` tries it again", false, nil
+		}
+		if cmd.Verb == command.To {
+			return r.commandTo(ctx, j, cmd.Args)
+		}
+		text, ok := j.commandStep(by, cmd.Args)
+		return text, ok, nil
+	case command.Retry, command.Ignore, command.Backup:
 	}
-	return fmt.Sprintf("it is merged already and %s: `/upgrade rollback` undoes it", j.u.State), false
+	return fmt.Sprintf("it is merged already and %s: `/upgrade rollback` undoes it", j.u.State), false, nil
 }
 
 // askRestore has the data put back with the image.
@@ -108,15 +119,17 @@ func (r *Reconciler) commandAfter(ctx context.Context, j *job, by *said, cmd com
 		if state != lifecycle.Failed && state != lifecycle.Closed && state != lifecycle.Reverted {
 			return "there is nothing to try again: the upgrade is " + j.u.State, false, nil
 		}
-		if err := r.opts.Store.RemoveBlock(ctx, j.u.Repository, j.u.Service, j.u.To); err != nil {
+		if err := r.unblock(ctx, j); err != nil {
 			return "", false, err
 		}
 		d, err := j.rec.Target.dispatch()
 		if err != nil {
 			return "", false, err
 		}
-		_, _, err = r.create(ctx, j.u.Repository, j.u.Service, j.u.Lane, j.u.From, j.u.To, targetOf(d, j.rec.Target.Dispatch), record{Security: j.rec.Security})
+		_, _, err = r.create(ctx, j.u.Repository, j.u.Service, j.u.Lane, j.u.From, j.u.To, targetOf(d, j.rec.Target.Dispatch), record{Security: j.rec.Security, Ladder: j.rec.Ladder.Again()})
 		return "tried again in a new pull request", true, err
+	case command.Step, command.To:
+		return r.commandLadderAfter(ctx, j, by, cmd)
 	default:
 		return "this upgrade is over: it is " + j.u.State, false, nil
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/bot/store"
@@ -131,22 +132,30 @@ func (r *Reconciler) join(ctx context.Context, name string, u plan.Upgrade, t ta
 	if err != nil {
 		return o, err
 	}
-	for _, old := range open {
-		if old.Service != u.Service || old.Lane != lane(u) || lifecycle.State(old.State).Merged() {
-			continue
+	if i := slices.IndexFunc(open, func(old store.Upgrade) bool { return joins(old, u) }); i >= 0 {
+		o.Upgrade = open[i].ID
+		o.Reason, err = r.bringNewer(ctx, open[i].ID, u, t)
+		if errors.Is(err, errOver) { // and another step may have taken its place
+			return r.join(ctx, name, u, t)
 		}
-		o.Upgrade = old.ID
-		o.Reason, err = r.bringNewer(ctx, old.ID, u, t)
+		return o, err
+	}
+	if o.Reason, err = r.stands(ctx, name, u); err != nil || o.Reason != "" {
 		return o, err
 	}
 	rec := record{Security: u.Risk.Security, Risk: u.Risk.Level}
 	var created bool
 	o.Upgrade, created, err = r.create(ctx, name, u.Service, lane(u), u.From, u.To, t, rec)
 	if err == nil && !created { // another dispatch was faster
-		o.Reason, err = r.bringNewer(ctx, o.Upgrade, u, t)
+		if o.Reason, err = r.bringNewer(ctx, o.Upgrade, u, t); errors.Is(err, errOver) {
+			return r.join(ctx, name, u, t)
+		}
 	}
 	return o, err
 }
+
+// errOver means that an upgrade has come to its end meanwhile.
+var errOver = errors.New("the upgrade is over")
 
 // bringNewer has an open upgrade go to a newer version.
 func (r *Reconciler) bringNewer(ctx context.Context, id string, u plan.Upgrade, t target) (string, error) {
@@ -155,13 +164,20 @@ func (r *Reconciler) bringNewer(ctx context.Context, id string, u plan.Upgrade, 
 		if err != nil {
 			return "", err
 		}
-		if j.u.To == u.To {
+		if j.u.Final {
+			return "", errOver
+		}
+		if j.end() == u.To {
 			return "joins the upgrade that is open already", nil
 		}
-		if !newer(u.To, j.u.To) || j.rec.Newer != nil && !newer(t.Tag, j.rec.Newer.Tag) {
-			return fmt.Sprintf("an upgrade to %s is open already", j.u.To), nil
+		if !newer(u.To, j.end()) || j.rec.Newer != nil && !newer(t.Tag, j.rec.Newer.Tag) {
+			return fmt.Sprintf("an upgrade to %s is open already", j.end()), nil
 		}
-		j.rec.Newer = &t
+		if lifecycle.State(j.u.State).Merged() && j.rec.Ladder != nil { // the steps after this one go on to it
+			j.rec.Target, j.rec.Ladder = t, j.rec.Ladder.Retop(u.To)
+		} else {
+			j.rec.Newer = &t
+		}
 		j.event("belay", "newer version", u.To, nil)
 		err = r.save(ctx, j)
 		var conflict *store.ConflictError
@@ -196,8 +212,11 @@ func (r *Reconciler) create(ctx context.Context, repository, service, lane, from
 	if err != nil {
 		return "", false, err
 	}
-	u, created, err := r.opts.Store.CreateUpgrade(ctx, store.Upgrade{ID: newID(), Repository: repository, Service: service, Lane: lane, State: string(lifecycle.Queued), Run: t.Run,
-		From: from, To: to, Created: now, Data: data})
+	u := store.Upgrade{ID: newID(), Repository: repository, Service: service, Lane: lane, State: string(lifecycle.Queued), Run: t.Run, From: from, To: to, Created: now, Data: data}
+	if l := rec.Ladder; l != nil { // a step is tried again
+		u.Ladder, u.Place = l.ID, l.Place
+	}
+	u, created, err = r.opts.Store.CreateUpgrade(ctx, u)
 	if err != nil {
 		return "", false, err
 	}

@@ -60,6 +60,9 @@ func (r *Reconciler) observe(ctx context.Context, j *job) (lifecycle.Observed, e
 	if err := r.observeOthers(ctx, j, &o); err != nil {
 		return o, err
 	}
+	if err := r.observeLadder(ctx, j, &o); err != nil {
+		return o, err
+	}
 	switch o.State {
 	case lifecycle.Queued:
 		if err := r.observeRoom(ctx, j, &o); err != nil {

@@ -57,7 +57,7 @@ func (r *Reconciler) plan(ctx context.Context, j *job, v *view, t target) (*plan
 	j.rec.Gone = ""
 	for _, u := range result.Upgrades {
 		if u.Service == j.u.Service && lane(u) == j.u.Lane {
-			return &planned{upgrade: u, changes: result.Changes[u.Service], edits: editsHash(u)}, nil
+			return r.planStep(ctx, j, v, result)
 		}
 	}
 	j.rec.Gone = result.Refused
@@ -91,9 +91,10 @@ func (r *Reconciler) publish(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
-	goal := j.rec.Target
+	goal, way := j.rec.Target, j.rec.Ladder
 	if j.rec.Newer != nil {
 		goal = *j.rec.Newer
+		j.chooseAnew()
 	}
 	p, err := r.plan(ctx, j, v, goal)
 	if err != nil {
@@ -102,7 +103,7 @@ func (r *Reconciler) publish(ctx context.Context, j *job) error {
 	if p == nil {
 		if j.rec.Newer != nil { // what is open stays
 			j.rec.answer(answer{Command: "to " + goal.Tag, Text: j.rec.Gone})
-			j.rec.Newer, j.rec.Gone = nil, ""
+			j.rec.Newer, j.rec.Gone, j.rec.Ladder = nil, "", way
 		}
 		j.rec.Redo = false
 		return nil
@@ -125,14 +126,14 @@ func (r *Reconciler) publish(ctx context.Context, j *job) error {
 		return err
 	}
 	if j.rec.Newer != nil && j.rec.Target.Tag != goal.Tag && j.pull != nil {
-		j.rec.Updates = append(j.rec.Updates, fmt.Sprintf("Updated from %s to %s, which came out meanwhile.", j.u.To, p.upgrade.To))
-		j.rec.Approved = nil
+		j.updated(p.upgrade)
 	}
 	if head != j.rec.Head {
 		j.rec.Pushed = r.opts.Now()
 	}
 	j.rec.take(p, v, head, pr, goal)
 	j.u.From, j.u.To = p.upgrade.From, p.upgrade.To
+	j.place()
 	return r.checkRisk(ctx, j, p.upgrade)
 }
 
@@ -145,7 +146,7 @@ func (rec *record) take(p *planned, v *view, head string, pr report.PullRequest,
 	rec.Risk, rec.Reasons, rec.Security, rec.Migration = u.Risk.Level, u.Risk.Reasons, u.Risk.Security, u.Risk.Migration
 	rec.Evidence = quotes(u.Risk.Evidence)
 	rec.Automerge, rec.Blockers, rec.Steps, rec.Moves = u.Automerge, u.Blockers, u.Steps, u.Moves
-	rec.AppFrom, rec.AppTo, rec.Named = u.AppFrom, u.AppTo, namedIn(u)
+	rec.AppFrom, rec.AppTo, rec.Named, rec.Ladder = u.AppFrom, u.AppTo, namedIn(u), u.Ladder
 	if rec.Backup.Key == "" { // messages name the backup before it is begun
 		rec.Backup.Config = policy.Backup{}
 		if b, ok := v.policy.BackupFor(u.Service); ok && b.Kind != policy.BackupNone {

@@ -152,9 +152,10 @@ type job struct {
 	undo   *github.Pull // the revert's; nil: none was read
 	events []store.Event
 	policy policy.Policy
-	view   *view   // the default branch as it was observed
-	waited string  // rec.Waits as it was read
-	asked  *answer // rec.LastAsked as it was read
+	view   *view          // the default branch as it was observed
+	waited string         // rec.Waits as it was read
+	asked  *answer        // rec.LastAsked as it was read
+	next   *store.Upgrade // the step that follows: it is made when the record is written
 }
 
 func (r *Reconciler) load(ctx context.Context, id string) (*job, error) {
@@ -200,6 +201,11 @@ func (r *Reconciler) step(ctx context.Context, j *job) (until time.Time, again, 
 	}
 	if a.Do != lifecycle.Wait || a.To != lifecycle.State(j.u.State) {
 		j.enter(a, r.opts.Now())
+		if a.To.Final() {
+			if err := r.followUp(j, false); err != nil {
+				return time.Time{}, false, true, err
+			}
+		}
 	}
 	j.rec.Waits = ""
 	if a.Do == lifecycle.Wait && !a.To.Final() { // what is over waits for nothing
@@ -262,7 +268,7 @@ func (r *Reconciler) save(ctx context.Context, j *job) error {
 		e := j.events[i]
 		r.opts.Log.Info(e.What, "upgrade", j.u.ID, "repo", j.u.Repository, "service", j.u.Service, "to", j.u.To, "who", e.Who, "why", e.Why)
 	}
-	u, err := r.opts.Store.SaveUpgrade(ctx, j.u, j.events...)
+	u, err := r.put(ctx, j)
 	if err != nil {
 		return err
 	}

@@ -63,6 +63,11 @@ func (r *Reconciler) Recover(ctx context.Context, repository string) (int, error
 // recovered is the record that a pull request's marker speaks of.
 func (r *Reconciler) recovered(ctx context.Context, repo *github.Repository, repository string, p github.Pull, m report.Marker) (store.Upgrade, error) {
 	t := target{Tag: m.To, Chart: m.Chart}
+	if m.Ladder.To() == m.To { // the marker says where the whole way ends
+		t.Tag = m.Ladder.Top()
+	} else {
+		m.Ladder = nil
+	}
 	if m.Chart == "" && len(m.Images) > 0 {
 		t.Image = m.Images[0]
 	}
@@ -73,18 +78,21 @@ func (r *Reconciler) recovered(ctx context.Context, repo *github.Repository, rep
 	u := store.Upgrade{ID: newID(), Repository: repository, Service: m.Service, Lane: lane(plan.Upgrade{Images: m.Images, Chart: m.Chart}),
 		State: string(lifecycle.Open), From: m.From, To: m.To, Pull: p.Number, Started: now, Created: now}
 	// Long enough ago that checks which never came are not waited for.
-	rec := record{Target: t, Entered: now, Branch: p.Branch, Redo: true, Pushed: now.Add(-time.Hour)}
+	rec := record{Target: t, Ladder: m.Ladder, Entered: now, Branch: p.Branch, Redo: true, Pushed: now.Add(-time.Hour)}
 	if m.Undoes != 0 {
 		failed, err := repo.Pull(ctx, m.Undoes)
 		if err != nil {
 			return store.Upgrade{}, err
 		}
 		u.State, u.Pull, u.Undo = string(lifecycle.Reverting), m.Undoes, p.Number
-		rec = record{Target: t, Entered: now, Branch: failed.Branch, Moves: m.Moves, Migration: m.Data, Merge: merge{SHA: failed.MergeSHA, By: failed.MergedBy, At: now},
+		rec = record{Target: t, Ladder: m.Ladder, Entered: now, Branch: failed.Branch, Moves: m.Moves, Migration: m.Data, Merge: merge{SHA: failed.MergeSHA, By: failed.MergedBy, At: now},
 			Failure: failure{Why: "the upgrade failed; why was lost with belay's state", At: now},
 			Undo:    undo{Pull: p.Number, Fix: m.Fix, Branch: p.Branch, Head: p.Head, Pushed: now.Add(-time.Hour), Redo: !m.Fix}}
 	}
 	rec.Recovering = true
+	if m.Ladder != nil {
+		u.Ladder, u.Place = m.Ladder.ID, m.Ladder.Place
+	}
 	data, err := json.Marshal(rec)
 	u.Data = data
 	return u, err

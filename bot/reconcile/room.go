@@ -175,9 +175,9 @@ func (r *Reconciler) admit(ctx context.Context, j *job, queue []store.Upgrade) (
 const starting = 30 * time.Second
 
 // started counts the upgrade against the rate limit, once. Another upgrade may
-// have used up the limit since it was observed.
+// have used up the limit since it was observed. Of a ladder, the first step counts.
 func (r *Reconciler) started(ctx context.Context, j *job) error {
-	if !j.u.Started.IsZero() {
+	if !j.u.Started.IsZero() || j.u.Place > 1 {
 		return nil
 	}
 	j.home.starting.Lock()

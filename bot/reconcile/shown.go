@@ -7,6 +7,7 @@ import (
 
 	"github.com/belaybot/belay/bot/report"
 	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/rules/ladder"
 	"github.com/belaybot/belay/rules/lifecycle"
 	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/policy"
@@ -114,6 +115,7 @@ type Shown struct {
 	Restore    string // how far the data is put back: "", running, good, bad
 	RestoreLog string
 	Gone       string
+	Ladder     *ladder.Ladder // the way in several steps of which it is one; nil: none
 }
 
 // ShownBackup is the backup before the merge.
@@ -137,7 +139,7 @@ func Show(u store.Upgrade) (Shown, error) {
 		Evidence: rec.Evidence, Security: rec.Security, Migration: rec.Migration, Automerge: rec.Automerge, Blockers: rec.Blockers, Steps: rec.Steps,
 		Head: rec.Head, MergeSHA: rec.Merge.SHA, MergedBy: rec.Merge.By, MergedAt: rec.Merge.At, Unbacked: rec.Merge.Unbacked, Health: rec.Health, Parts: rec.Parts,
 		Traces: rec.Traces, Updates: rec.Updates, Failure: rec.Failure.Why, Log: rec.Failure.Log, Again: rec.Failure.Again, AgainLog: rec.Failure.Last, Offer: rec.Offer,
-		Fix: rec.Undo.Fix, UndoHead: rec.Undo.Head, Clashes: rec.Undo.Clashes, Restore: rec.Undo.Data.State, RestoreLog: rec.Undo.Data.Detail, Gone: rec.Gone}
+		Fix: rec.Undo.Fix, UndoHead: rec.Undo.Head, Clashes: rec.Undo.Clashes, Restore: rec.Undo.Data.State, RestoreLog: rec.Undo.Data.Detail, Gone: rec.Gone, Ladder: rec.Ladder}
 	if rec.Newer != nil {
 		s.Newer = rec.Newer.Tag
 	}

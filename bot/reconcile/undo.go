@@ -8,7 +8,6 @@ import (
 
 	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/bot/report"
-	"github.com/belaybot/belay/bot/store"
 	"github.com/belaybot/belay/bot/terraform"
 	"github.com/belaybot/belay/rules/lifecycle"
 	"github.com/belaybot/belay/rules/pin"
@@ -71,7 +70,7 @@ func (r *Reconciler) fail(ctx context.Context, j *job, from lifecycle.State, why
 			j.rec.Failure.Why += ": " + by.Reason
 		}
 	}
-	if err := r.opts.Store.AddBlock(ctx, store.Block{Repository: j.u.Repository, Service: j.u.Service, Image: j.u.Lane, Target: j.u.To, Why: why, At: r.opts.Now()}); err != nil {
+	if err := r.block(ctx, j, why); err != nil {
 		return err
 	}
 	if from == lifecycle.Watching || from == lifecycle.Rewatching {
@@ -156,7 +155,7 @@ func (j *job) undoView(edits []pin.Edit) report.UndoView {
 	b, backed := j.policy.BackupFor(j.u.Service)
 	view := report.UndoView{Service: j.u.Service, Good: j.u.From, Failed: j.u.To, Pull: j.u.Pull, MergeSHA: j.rec.Merge.SHA, Why: j.rec.Failure.Why, Log: j.rec.Failure.Log,
 		Migration: j.rec.Migration, Edits: edits, Automerge: j.policy.Revert.Automerge, RestoreItself: j.restores(),
-		Marker: report.Marker{Format: 1, Service: j.u.Service, From: j.u.From, To: j.u.To, Undoes: j.u.Pull, Moves: j.rec.Moves, Fix: j.rec.Undo.Fix, Data: j.rec.Migration, Images: imagesOf(j.u.Lane), Chart: chartOf(j.u.Lane)}}
+		Marker: report.Marker{Format: 1, Service: j.u.Service, From: j.u.From, To: j.u.To, Undoes: j.u.Pull, Moves: j.rec.Moves, Fix: j.rec.Undo.Fix, Data: j.rec.Migration, Images: imagesOf(j.u.Lane), Chart: chartOf(j.u.Lane), Ladder: report.MarkerLadder(j.rec.Ladder)}}
 	if backed && b.Kind != policy.BackupNone && j.rec.Backup.State == string(lifecycle.Good) {
 		view.Backup, view.BackupAt = firstOf(j.rec.Backup.Name, backupName(b)), j.rec.Backup.Started
 	}

@@ -62,9 +62,22 @@ type life struct {
 
 // outside answers what the planner asks: notes by version, SAFE unless they say otherwise.
 type outside struct {
-	mu    sync.Mutex
-	notes map[string]string
-	meet  func() // called before notes are given; nil: nothing
+	mu       sync.Mutex
+	notes    map[string]string
+	released []string        // by acme/web, oldest first; none: only what is asked for
+	missing  map[string]bool // versions without an image; nil: no registry can be asked
+	asked    map[string]int  // how often the registry was asked for an image
+	meet     func()          // called before notes are given; nil: nothing
+}
+
+// releases has versions come out, each with its image.
+func (o *outside) releases(tags ...string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.released = append(o.released, tags...)
+	if o.missing == nil {
+		o.missing = map[string]bool{}
+	}
 }
 
 func (o *outside) say(tag, text string) {
@@ -81,17 +94,25 @@ func (o *outside) ChartRepository(context.Context, pin.Chart) (string, string, e
 	return "", "", upstream.ErrNotFound
 }
 
-func (o *outside) Notes(_ context.Context, _ string, _, to version.Tag) (upstream.Notes, error) {
+func (o *outside) Notes(_ context.Context, repo string, from, to version.Tag) (upstream.Notes, error) {
 	if o.meet != nil {
 		o.meet()
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	text, ok := o.notes[to.String()]
-	if !ok {
-		text = "### Fixed\n\n- a crash when the list is empty"
+	tags := []string{to.String()}
+	if len(o.released) > 0 && repo == "acme/web" {
+		tags = o.released
 	}
-	return upstream.Notes{From: "GitHub releases", Releases: []notes.Release{{Tag: to.String(), Body: text, URL: "https://github.com/acme/web/releases"}}}, nil
+	var all []notes.Release
+	for _, tag := range tags {
+		text, ok := o.notes[tag]
+		if !ok {
+			text = "### Fixed\n\n- a crash when the list is empty"
+		}
+		all = append(all, notes.Release{Tag: tag, Body: text, URL: "https://github.com/acme/web/releases"})
+	}
+	return upstream.Notes{From: "GitHub releases", Releases: notes.Between(all, from, to, "")}, nil
 }
 
 func (o *outside) ChartVersions(context.Context, pin.Chart) ([]upstream.ChartVersion, error) {
@@ -102,8 +123,17 @@ func (o *outside) ChartImages(context.Context, pin.Chart, string) ([]upstream.Ch
 	return nil, upstream.ErrNotFound
 }
 
-func (o *outside) Digest(context.Context, image.Ref, string) (string, error) {
-	return "", upstream.ErrNotFound
+func (o *outside) Digest(_ context.Context, ref image.Ref, tag string) (string, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.asked == nil {
+		o.asked = map[string]int{}
+	}
+	o.asked[tag]++
+	if o.missing == nil || o.missing[tag] {
+		return "", fmt.Errorf("%s:%s: %w", ref.Familiar(), tag, upstream.ErrNotFound)
+	}
+	return "sha256:" + strings.Repeat("c", 64), nil
 }
 
 // backups plays the cluster: the state of each backup by its target.

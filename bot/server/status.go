@@ -40,6 +40,16 @@ type Upgrade struct {
 	Risk       string    `json:"risk,omitempty"`
 	Pull       int       `json:"pull,omitempty"`
 	Updated    time.Time `json:"updated"`
+	Ladder     *Ladder   `json:"ladder,omitempty"` // of a step of several
+}
+
+// Ladder is the way of which an upgrade in Status is a step.
+type Ladder struct {
+	ID      string   `json:"id"` // of the first step's upgrade
+	From    string   `json:"from"`
+	Rungs   []string `json:"rungs"`             // every version on the way, the last being its end
+	Place   int      `json:"place"`             // this step's, from 1
+	Stopped string   `json:"stopped,omitempty"` // why no step follows by itself
 }
 
 // Dispatch is one dispatch in Status, with what came of it.
@@ -109,10 +119,13 @@ func Read(ctx context.Context, st *store.Store, limit int) (Status, error) {
 }
 
 func shownUpgrade(u store.Upgrade) Upgrade {
-	var rec struct{ Waits, Risk string }
+	var rec struct {
+		Waits, Risk string
+		Ladder      *Ladder
+	}
 	_ = json.Unmarshal(u.Data, &rec)
 	return Upgrade{ID: u.ID, Repository: u.Repository, Service: u.Service, From: u.From, To: u.To, State: u.State, Final: u.Final,
-		Waits: rec.Waits, Risk: rec.Risk, Pull: u.Pull, Updated: u.Updated}
+		Waits: rec.Waits, Risk: rec.Risk, Pull: u.Pull, Updated: u.Updated, Ladder: rec.Ladder}
 }
 
 func shownDispatch(d store.Dispatch) Dispatch {

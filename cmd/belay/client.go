@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -202,7 +203,12 @@ func printStatus(out io.Writer, s server.Status) error {
 		if u.Pull != 0 {
 			pull = fmt.Sprintf("%s#%d", u.Repository, u.Pull)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", u.Service, u.From, u.To, u.State, pull, u.Waits)
+		to, waits := u.To, u.Waits
+		if l := u.Ladder; l != nil && len(l.Rungs) > 1 {
+			to = fmt.Sprintf("%s (step %d of %d to %s)", u.To, l.Place, len(l.Rungs), l.Rungs[len(l.Rungs)-1])
+			waits = cmp.Or(waits, l.Stopped)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", u.Service, u.From, to, u.State, pull, waits)
 	}
 	if err := w.Flush(); err != nil {
 		return err
