@@ -26,7 +26,8 @@ type outside struct {
 	err    error                            // of Repository and Notes
 	images map[string][]upstream.ChartImage // by chart, or by chart and version
 	charts error
-	asked  []string // charts whose images were asked for
+	tags   map[string]error // what the registry says of tags; nil: it has all
+	asked  []string         // charts whose images were asked for
 }
 
 func (o *outside) Repository(context.Context, image.Ref, string, string) (string, string, error) {
@@ -56,7 +57,10 @@ func (o *outside) ChartImages(_ context.Context, c pin.Chart, version string) ([
 	return o.images[c.Name], nil
 }
 
-func (o *outside) Digest(context.Context, image.Ref, string) (string, error) {
+func (o *outside) Digest(_ context.Context, _ image.Ref, tag string) (string, error) {
+	if err, ok := o.tags[tag]; ok || o.tags != nil {
+		return "sha256:" + strings.Repeat("b", 64), err
+	}
 	return "sha256:" + strings.Repeat("b", 64), o.err
 }
 

@@ -17,9 +17,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/belaybot/belay/bot/reconcile"
 	"github.com/belaybot/belay/bot/report"
 	"github.com/belaybot/belay/bot/store"
 	"github.com/belaybot/belay/rules/lifecycle"
+	"github.com/belaybot/belay/rules/watch"
 )
 
 // TestMain lets the test binary be belay itself, to be killed.
@@ -35,7 +37,12 @@ func TestMain(m *testing.M) {
 // child runs belay until it is killed. Its first line says where it listens.
 func child(dir string) {
 	up := &outside{notes: map[string]string{"2.0.0": breaking}}
-	l, err := beginWithJobs(context.Background(), living{dir: dir, github: os.Getenv("BELAY_TEST_GITHUB"), keyFile: os.Getenv("BELAY_TEST_KEY"), secret: os.Getenv("BELAY_TEST_SECRET"), up: up}, os.Getenv("BELAY_TEST_JOBS"))
+	with := living{dir: dir, github: os.Getenv("BELAY_TEST_GITHUB"), keyFile: os.Getenv("BELAY_TEST_KEY"), secret: os.Getenv("BELAY_TEST_SECRET"), up: up}
+	if tags := os.Getenv("BELAY_TEST_RELEASES"); tags != "" { // a ladder, climbed where somebody looks
+		up.releases(strings.Fields(tags)...)
+		with.observers = []reconcile.Observer{&observer{samples: map[string]watch.Sample{}, wakes: map[string]func(){}}}
+	}
+	l, err := beginWithJobs(context.Background(), with, os.Getenv("BELAY_TEST_JOBS"))
 	if err != nil {
 		fmt.Println("error", err)
 		os.Exit(1)

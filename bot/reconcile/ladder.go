@@ -154,6 +154,7 @@ func (r *Reconciler) followUp(j *job, asked bool) error {
 		return nil
 	}
 	next := after.Step(j.u.ID)
+	next.Anew = next.Anew || lifecycle.State(j.u.State) == lifecycle.Obsolete // somebody else has moved the pin
 	now := r.opts.Now()
 	rec := record{Target: j.rec.Target, Ladder: next, Entered: now, Risk: j.rec.Risk}
 	data, err := json.Marshal(rec)

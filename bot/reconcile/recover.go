@@ -63,7 +63,7 @@ func (r *Reconciler) Recover(ctx context.Context, repository string) (int, error
 // recovered is the record that a pull request's marker speaks of.
 func (r *Reconciler) recovered(ctx context.Context, repo *github.Repository, repository string, p github.Pull, m report.Marker) (store.Upgrade, error) {
 	t := target{Tag: m.To, Chart: m.Chart}
-	if m.Ladder.To() == m.To { // the marker says where the whole way ends
+	if m.Ladder = report.MarkerLadder(m.Ladder); m.Ladder.To() == m.To { // the marker says where the whole way ends
 		t.Tag = m.Ladder.Top()
 	} else {
 		m.Ladder = nil

@@ -25,6 +25,9 @@ func TestOffers(t *testing.T) {
 		{"others changed the lines", command.Situation{State: lifecycle.Reverting, Clashes: true}, verbs{command.Resume, command.Hold}},
 		{"critical goes on only by a person", command.Situation{State: lifecycle.Critical}, verbs{command.Resume}},
 		{"closed can be tried again", command.Situation{State: lifecycle.Closed}, verbs{command.Retry}},
+		{"where nobody looked, a person lets the ladder go on", command.Situation{State: lifecycle.Unverified, Merged: true, Ahead: true}, verbs{command.Step, command.Rollback}},
+		{"what was verified is followed by itself", command.Situation{State: lifecycle.Verified, Merged: true, Ahead: true}, verbs{command.Rollback}},
+		{"somebody moved the pin on a ladder", command.Situation{State: lifecycle.Obsolete, Ahead: true}, verbs{command.Step}},
 		{"obsolete has nothing", command.Situation{State: lifecycle.Obsolete, Merged: true}, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

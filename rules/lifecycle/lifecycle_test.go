@@ -118,6 +118,7 @@ func TestNext(t *testing.T) {
 		{"belay had merged and was killed", func(o *o) { o.Pull.State = lifecycle.PullMerged }, lifecycle.Enter, lifecycle.Applying, "merged"},
 		{"a person closed it", func(o *o) { o.Pull.State = lifecycle.PullClosed }, lifecycle.Enter, lifecycle.Closed, "ignored"},
 		{"the base has it already", func(o *o) { o.There = true }, lifecycle.Discard, lifecycle.Obsolete, "already"},
+		{"what is found not to be needed gets no pull request", func(o *o) { o.There = true; o.Pull.State = lifecycle.PullNone }, lifecycle.Enter, lifecycle.Obsolete, "already"},
 		{"the App is suspended", func(o *o) { o.NoAccess = true }, lifecycle.Wait, lifecycle.Open, "suspended"},
 		{"applied", func(o *o) { o.State = lifecycle.Applying; o.Apply = lifecycle.Good }, lifecycle.Enter, lifecycle.Watching, "applied"},
 		{"not applied", func(o *o) { o.State = lifecycle.Applying; o.Apply = lifecycle.Bad }, lifecycle.Undo, lifecycle.Reverting, "could not"},

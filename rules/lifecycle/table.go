@@ -142,6 +142,7 @@ var table = slices.Concat([]Rule{
 	{From: unmerged, If: "the pull request was never opened, and the repository is frozen", When: func(o Observed) bool { return o.Pull.State == PullNone && o.Frozen }, Do: Wait, To: Open, Why: frozen, Say: frozenBy, On: []Event{OnThaw}},
 	{From: unmerged, If: "it is a step, and the one before it was undone", When: func(o Observed) bool { return o.Broken && o.Pull.State == PullOpen }, Do: Discard, To: Obsolete, Why: "the step before it was undone"},
 	{From: unmerged, If: "it is a step without a pull request, and the one before it was undone", When: func(o Observed) bool { return o.Broken }, Do: Enter, To: Obsolete, Why: "the step before it was undone"},
+	{From: unmerged, If: "nothing is left to be done, and no pull request was opened", When: func(o Observed) bool { return o.There && o.Pull.State == PullNone }, Do: Enter, To: Obsolete, Why: "the default branch has it already"},
 	{From: unmerged, If: "the pull request was never opened", When: func(o Observed) bool { return o.Pull.State == PullNone }, Do: Publish, To: Open, Why: "the pull request is missing"},
 	{From: unmerged, If: "the default branch has the version already", When: func(o Observed) bool { return o.There && !o.Newer }, Do: Discard, To: Obsolete, Why: "the default branch has it already"},
 

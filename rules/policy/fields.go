@@ -64,13 +64,13 @@ var form = &key{kind: kindObject, doc: "Configuration of belay, read from .githu
 	{name: "charts", doc: "The GitHub repository of a chart repository.", kind: kindMap, elem: &key{kind: kindRepo}, def: "the built-in table", example: `{"https://charts.goauthentik.io/": goauthentik/authentik}`},
 	{name: "risk", doc: "How upgrades are judged.", kind: kindObject, keys: []*key{
 		{name: "keywords", doc: "Words that make a line of release notes a signal, in any case and inflection. Replaces the built-in ones.", kind: kindList, elem: &key{kind: kindString}, def: "the built-in list"},
-		{name: "always_step", doc: "Services that always go up step by step, with a review.", kind: kindList, elem: &key{kind: kindString}, def: "none", example: "[authentik, nextcloud, immich]"},
+		{name: "always_step", doc: "Services that always go up step by step, with a review of each step.", kind: kindList, elem: &key{kind: kindString}, def: "none", example: "[authentik, nextcloud, immich]"},
 		{name: "automerge", doc: "Risks that are merged without a person. CAUTION never is.", kind: kindList, elem: &key{kind: kindString, enum: []string{"safe", "unknown"}}, def: "[safe]"},
 		{name: "strict", doc: "Weak signals count as CAUTION.", kind: kindBool, def: "true"},
 		{name: "zero_major", doc: "0.x to 0.y is a major bump.", kind: kindBool, def: "true"},
 		{name: "security_first", doc: "Upgrades that fix a CVE or GHSA may pass the rate limit.", kind: kindBool, def: "false"},
 	}},
-	{name: "steps", doc: "How CAUTION upgrades climb: each release, the last patch of every minor, the last release of every major, or at once.", kind: kindString, enum: steps, def: "every",
+	{name: "steps", doc: "Which versions between are steps of a CAUTION upgrade, each with a pull request of its own: each release, the last patch of every minor, the last release of every major, or none.", kind: kindString, enum: steps, def: "every",
 		or: &key{kind: kindObject, doc: "By service.", keys: []*key{
 			{name: "default", doc: "For services not named.", kind: kindString, enum: steps, def: "every"},
 			{name: "services", doc: "By service.", kind: kindMap, elem: &key{kind: kindString, enum: steps}},
