@@ -26,6 +26,7 @@ type doctorFlags struct {
 	app        appFlags
 	tell       notifyFlags
 	see        observeFlags
+	ask        adviserFlags
 	server     remote
 	registries []string
 	json       bool
@@ -53,6 +54,7 @@ Exit status: 0, 1 when something has to be done, 2 for bad use.`,
 	f.app.flags(c)
 	f.tell.flags(c)
 	f.see.flags(c)
+	f.ask.flags(c)
 	f.server.flags(c)
 	c.Flags().StringSliceVar(&f.registries, "registry", []string{"https://ghcr.io", "https://registry-1.docker.io"}, "`URL`s of container registries to look at; \"\" for none")
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON")
@@ -122,6 +124,10 @@ func (f *doctorFlags) options() (doctor.Options, error) {
 	opts.Credentials = p.credentials
 	if p.credentials != nil {
 		f.see.keepSecrets(p.credentials)
+		// The adviser's keys are listed by making one; nothing is asked of it here.
+		if _, err := f.ask.open(nil, p.credentials, p.log); err != nil {
+			return opts, err
+		}
 	}
 	if opts.Notify, err = f.tell.options(); err != nil {
 		opts.NotifyProblem = err.Error()

@@ -53,7 +53,7 @@ type passages struct {
 	Cut     bool   `json:"shortened,omitempty"`
 }
 
-// Write makes the text to send, of at most tokens tokens by estimate. The notes
+// Write makes the text to send, of no more tokens than given, by estimate. The notes
 // stand in a JSON string between tags that hold a digest of what is between
 // them: whoever writes notes cannot write the tag that ends them.
 func Write(q Question, tokens int) Prompt {
