@@ -64,6 +64,10 @@ type Options struct {
 type Notifier struct {
 	opts  Options
 	sinks []*place
+
+	// ladders is held while a step is told of: the jobs of two steps may run at
+	// once, and what the slower one has read is not to be told last.
+	ladders sync.Mutex
 }
 
 // sink is one kind of place where people are told.
@@ -176,6 +180,10 @@ func (n *Notifier) Tell(ctx context.Context, upgrade string) error {
 			return &later{at: n.opts.Now().Add(2 * time.Second), why: "another process tells of it"}
 		}
 		defer func() { _ = n.opts.State.Release(context.WithoutCancel(ctx), key, owner) }()
+	}
+	if u.Ladder != "" {
+		n.ladders.Lock()
+		defer n.ladders.Unlock()
 	}
 	s, err := n.story(ctx, upgrade)
 	if errors.Is(err, store.ErrNotFound) {

@@ -203,6 +203,52 @@ func TestOneMessageThroughALife(t *testing.T) {
 	}
 }
 
+// TestALadderIsOneThread tells of two steps, the jobs of which come in another order.
+func TestALadderIsOneThread(t *testing.T) {
+	s := newScene(t)
+	n := s.belay()
+	way := func(place int) {
+		s.rec["ladder"] = map[string]any{"id": "u1", "from": "1.0.0", "rungs": []string{"1.0.1", "2.0.0"}, "place": place}
+		s.u.Ladder, s.u.Place = "u1", place
+	}
+	way(1)
+	s.happens("open pull request", lifecycle.Open, "a new version is there")
+	tell(t, n)
+	s.happens("verified", lifecycle.Verified, "healthy through the whole window")
+	first := s.u
+	next, _, err := s.store.CreateUpgrade(t.Context(), store.Upgrade{ID: "u2", Repository: "acme/home-ops", Service: "web", Lane: "acme/web", State: string(lifecycle.Queued), From: "1.0.1", To: "2.0.0", Ladder: "u1", Place: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.u = next
+	way(2)
+	s.happens("open pull request", lifecycle.Open, "a new version is there")
+	if err := n.Tell(t.Context(), "u2"); err != nil { // before the first step's own job
+		t.Fatal(err)
+	}
+	tell(t, n)
+	roots, replies := s.split()
+	if len(roots) != 1 || len(replies) != 3 {
+		t.Fatalf("%d messages and %d answers", len(roots), len(replies))
+	}
+	for i, want := range []string{"step 1 of 2, to 1.0.1", "Done, step 1 of 2: healthy through the whole window. The next step goes to 2.0.0", "step 2 of 2, to 2.0.0"} {
+		if !strings.Contains(replies[i].Shown, want) || replies[i].Thread != roots[0].TS {
+			t.Errorf("answer %d is %q, want %q", i, replies[i].Shown, want)
+		}
+	}
+	if !strings.Contains(roots[0].Shown, "step 2/2 to 2.0.0") {
+		t.Errorf("the message says %q", roots[0].Shown)
+	}
+	// What happens to an earlier step later is told there, too.
+	s.u = first
+	way(1)
+	s.happens("open revert", lifecycle.Reverting, "asked to roll back")
+	tell(t, n)
+	if _, replies := s.split(); len(replies) != 4 || !strings.Contains(replies[3].Shown, "Goes back to 1.0.0") {
+		t.Errorf("%+v", replies)
+	}
+}
+
 func TestLostJobsAreCaughtUp(t *testing.T) {
 	s := newScene(t)
 	s.belay()

@@ -50,7 +50,7 @@ func TestLadderSurvivesBeingKilled(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		timer := time.AfterFunc(time.Duration(300+random.IntN(2200))*time.Millisecond, func() { _ = cmd.Process.Signal(syscall.SIGKILL) })
+		timer := time.AfterFunc(time.Duration(150+random.IntN(1100))*time.Millisecond, func() { _ = cmd.Process.Signal(syscall.SIGKILL) })
 		lines := bufio.NewScanner(out)
 		for lines.Scan() {
 			url, ok := strings.CutPrefix(lines.Text(), "listens ")

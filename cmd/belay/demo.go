@@ -43,8 +43,8 @@ cluster in which time runs fast. Nothing has to be set up, nothing outside is
 asked, and nothing is left behind.
 
 It first shows what belay plan says, then tells of one upgrade that is merged
-by itself, one that waits for a person, one that fails and is undone, and one
-whose backup fails. It ends by itself; its exit status is 1 when an upgrade
+by itself, one that goes up step by step as a person agrees, one that fails and
+is undone, and one whose backup fails. It ends by itself; its exit status is 1 when an upgrade
 did not end as it should have.
 
 With --repo it takes a copy of your own repository instead, and waits for

@@ -54,10 +54,10 @@ const (
 	backupTime = 1200 * time.Millisecond
 )
 
-// demoConfig shortens the windows of the sample's belay.yml, takes each upgrade
-// in one step, and names where notes are, since no registry is asked.
+// demoConfig shortens the windows of the sample's belay.yml, takes all
+// upgrades but one in one step, and names where notes are, since no registry is asked.
 func demoConfig(text string) string {
-	return strings.Replace(text, "\nverify:\n", "\nverify:\n  safe: 3s\n  caution: 4s\n  interval: 1s\n", 1) + `steps: direct
+	return strings.Replace(text, "\nverify:\n", "\nverify:\n  safe: 3s\n  caution: 4s\n  interval: 1s\n", 1) + `steps: { default: direct, services: { url: major } }
 sources:
   linkwarden/linkwarden: linkwarden/linkwarden
   shlinkio/shlink: shlinkio/shlink

@@ -49,25 +49,37 @@ func (s *stage) safe(ctx context.Context) error {
 	return s.expect(ctx, "linkwarden", lifecycle.Verified, "stacks/linkwarden/main.tf", "linkwarden/linkwarden:v2.14.0")
 }
 
-// caution is an upgrade that waits for a person.
+// caution is an upgrade that waits for a person, and goes up in two steps.
 func (s *stage) caution(ctx context.Context) error {
-	s.out.chapter("2. CAUTION: a major version that removes a setting in use waits for a person")
+	s.out.chapter("2. CAUTION: a major version that removes a setting in use goes up step by step, each agreed to by a person")
+	const main, old, between = "stacks/url/main.tf", "shlinkio/shlink:4.3.4", "shlinkio/shlink:4.6.0"
+	s.cluster.Play("url", "4.6.0", simcluster.Script{Ready: time.Second})
 	s.cluster.Play("url", "5.0.2", simcluster.Script{Ready: time.Second})
 	if err := s.begin(ctx, "url", "docker.io/shlinkio/shlink", "5.0.2"); err != nil {
 		return err
 	}
-	s.quote("url", "upgrade: ", 30)
-	const main, old = "stacks/url/main.tf", "shlinkio/shlink:4.3.4"
-	err := s.eventually(ctx, "url waits for a review", func(st server.Status) bool {
-		return slices.ContainsFunc(st.Upgrades, func(u server.Upgrade) bool { return u.Service == "url" && strings.Contains(u.Waits, "review") })
-	})
-	if err = errors.Join(err, s.expect(ctx, "url", lifecycle.Open, main, old)); err != nil {
+	s.quote("url", "upgrade: ", 34)
+	waits := func() error {
+		return s.eventually(ctx, "url waits for a review", func(st server.Status) bool {
+			return slices.ContainsFunc(st.Upgrades, func(u server.Upgrade) bool { return u.Service == "url" && strings.Contains(u.Waits, "review") })
+		})
+	}
+	if err := errors.Join(waits(), s.expect(ctx, "url", lifecycle.Open, main, old)); err != nil {
 		return err
 	}
 	for _, command := range []string{"status", "aprove", "approve"} {
 		if err := s.comment(ctx, "url", command); err != nil {
 			return err
 		}
+	}
+	for _, event := range []string{"verified", "started"} {
+		if err := s.until(ctx, "url", event); err != nil {
+			return err
+		}
+	}
+	s.quote("url", "upgrade: ", 22)
+	if err := errors.Join(waits(), s.expect(ctx, "url", lifecycle.Open, main, between), s.comment(ctx, "url", "step all")); err != nil {
+		return err
 	}
 	if err := s.until(ctx, "url", "verified"); err != nil {
 		return err
