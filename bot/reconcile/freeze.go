@@ -67,7 +67,7 @@ func (r *Reconciler) served(ctx context.Context, repository string) (string, err
 	names, err := r.opts.GitHub.Installed(ctx)
 	if err != nil {
 		r.opts.Log.Warn("GitHub does not say which repositories there are", "repo", repository, "why", err)
-		return repository, nil //nolint:nilerr // see above
+		return repository, nil
 	}
 	i := slices.IndexFunc(names, func(n string) bool { return strings.EqualFold(n, repository) })
 	if i < 0 {

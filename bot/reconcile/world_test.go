@@ -47,6 +47,7 @@ type world struct {
 	board   time.Duration // how far apart edits of the dashboard issue are; 0: there is none
 	jobs    string        // directory of backups that outlive belay; "": those of backups
 
+	now  func() time.Time // belay's clock; nil: the machine's
 	life *life
 }
 
@@ -64,10 +65,12 @@ type life struct {
 type outside struct {
 	mu       sync.Mutex
 	notes    map[string]string
-	released []string        // by acme/web, oldest first; none: only what is asked for
-	missing  map[string]bool // versions without an image; nil: no registry can be asked
-	asked    map[string]int  // how often the registry was asked for an image
-	meet     func()          // called before notes are given; nil: nothing
+	released []string            // by acme/web, oldest first; none: only what is asked for
+	missing  map[string]bool     // versions without an image; nil: no registry can be asked
+	asked    map[string]int      // how often the registry was asked for an image
+	tags     map[string][]string // that registries have, by image
+	lists    int                 // how often they were asked for them
+	meet     func()              // called before notes are given; nil: nothing
 }
 
 // releases has versions come out, each with its image.
@@ -193,6 +196,7 @@ func (b *backups) set(target string, s lifecycle.Progress) {
 
 // observer plays the cluster after an apply: what a version of an image is like.
 type observer struct {
+	now     func() time.Time // nil: the machine's clock
 	mu      sync.Mutex
 	samples map[string]watch.Sample // by image:version
 	wakes   map[string]func()       // by service
@@ -205,7 +209,11 @@ func (o *observer) Look(_ context.Context, s watch.Subject) []watch.Sample {
 	if !ok {
 		x = watch.Sample{State: watch.Good, Detail: "1 of 1 pods are Ready"}
 	}
-	x.At, x.Kind, x.Name = time.Now(), watch.Rollout, "deployment "+s.Service+"/"+s.Service
+	x.At = time.Now()
+	if o.now != nil {
+		x.At = o.now()
+	}
+	x.Kind, x.Name = watch.Rollout, "deployment "+s.Service+"/"+s.Service
 	return []watch.Sample{x}
 }
 
@@ -295,11 +303,12 @@ type living struct {
 	board                        time.Duration
 	backups                      reconcile.Backups
 	observers                    []reconcile.Observer
+	now                          func() time.Time
 }
 
 // begin starts belay; it listens, and works on what there is.
 func begin(ctx context.Context, with living) (*life, error) {
-	st, err := store.Open(ctx, store.Options{Dir: with.dir})
+	st, err := store.Open(ctx, store.Options{Dir: with.dir, Now: with.now})
 	if err != nil {
 		return nil, err
 	}
@@ -318,7 +327,7 @@ func begin(ctx context.Context, with living) (*life, error) {
 	if l.app, err = github.New(github.Options{AppID: 1042, Key: key, URL: with.github, Log: log}); err != nil {
 		return nil, err
 	}
-	l.rec = reconcile.New(reconcile.Options{Store: st, GitHub: l.app, Mirrors: filepath.Join(with.dir, "mirrors"), Backups: with.backups, Observers: with.observers, Log: log,
+	l.rec = reconcile.New(reconcile.Options{Store: st, GitHub: l.app, Mirrors: filepath.Join(with.dir, "mirrors"), Backups: with.backups, Observers: with.observers, Log: log, Now: with.now,
 		Upstream: func(policy.Policy) (planner.Upstream, error) { return with.up, nil },
 		Wake:     func(ctx context.Context, id string) error { return l.engine.Wake(ctx, id) },
 		Enqueue:  func(ctx context.Context, tx *sql.Tx, id string) error { return l.engine.DispatchTx(ctx, tx, id) },
@@ -326,6 +335,9 @@ func begin(ctx context.Context, with living) (*life, error) {
 			return l.engine.Board(ctx, repository, now)
 		}})
 	work := engine.Options{Store: st, Log: log, Poll: 200 * time.Millisecond, Backoff: func(int) time.Duration { return 20 * time.Millisecond }, Reconcile: l.rec.Reconcile, Dispatch: l.rec.Dispatch}
+	if with.now != nil {
+		work.Reconcile = inRealTime(with.now, l.rec.Reconcile)
+	}
 	if with.board > 0 {
 		work.Board, work.BoardEvery = l.rec.Board, with.board
 	}
@@ -340,7 +352,7 @@ func begin(ctx context.Context, with living) (*life, error) {
 func (w *world) start() {
 	w.t.Helper()
 	ctx := context.Background()
-	with := living{dir: w.dir, github: w.gh.URL(), key: w.gh.PrivateKey(), secret: w.gh.Secret(), up: w.up, backups: w.backups, board: w.board}
+	with := living{dir: w.dir, github: w.gh.URL(), key: w.gh.PrivateKey(), secret: w.gh.Secret(), up: w.up, backups: w.backups, now: w.now, board: w.board}
 	if w.seen != nil {
 		with.observers = []reconcile.Observer{w.seen}
 	}

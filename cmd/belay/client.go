@@ -24,7 +24,8 @@ import (
 // remote are the flags of commands that speak to a running belay.
 type remote struct {
 	server string
-	token  string // "": that of BELAY_DIUN_TOKEN
+	token  string        // "": that of BELAY_DIUN_TOKEN
+	within time.Duration // how long a request may take; 0: 30 s
 }
 
 func (r *remote) flags(c *cobra.Command) {
@@ -50,7 +51,7 @@ func (r *remote) do(ctx context.Context, method, path string, body []byte) (int,
 	if token == "" {
 		return 0, nil, usage{errors.New("BELAY_DIUN_TOKEN is not set: it has to be the one that the server knows")}
 	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(r.within, 30*time.Second))
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(r.server, "/")+path, bytes.NewReader(body))
 	if err != nil {

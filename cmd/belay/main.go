@@ -94,7 +94,7 @@ belay plan shows what it would do and writes nothing.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage{fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
 	})
-	root.AddCommand(newServe(), newDispatch(), newStatus(), newFreeze(), newUnfreeze(), newRecover(), newPlan(), newPins(), newConfig(), newDemo(), newVersion())
+	root.AddCommand(newServe(), newDispatch(), newBulk(), newStatus(), newFreeze(), newUnfreeze(), newRecover(), newPlan(), newPins(), newConfig(), newDemo(), newVersion())
 	root.AddCommand(newInit(), newDoctor())
 	return root
 }

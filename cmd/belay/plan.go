@@ -81,10 +81,15 @@ Exit status: 0 an upgrade is planned, 3 nothing to do (the reason is printed),
 }
 
 func (a *asks) flags(c *cobra.Command) {
+	a.cacheFlags(c)
+	c.Flags().DurationVar(&a.wait, "wait", 15*time.Minute, "how long to wait for a rate limit")
+}
+
+// cacheFlags are those of commands that wait for something else.
+func (a *asks) cacheFlags(c *cobra.Command) {
 	c.Flags().BoolVar(&a.offline, "offline", false, "ask nobody: use cached answers only")
 	c.Flags().StringVar(&a.cache, "cache", defaultCache(), "`directory` for upstream's answers; empty keeps none")
 	c.Flags().StringVar(&a.githubAPI, "github-api", os.Getenv("GITHUB_API_URL"), "`URL` of GitHub's API (GitHub Enterprise: https://HOST/api/v3) [$GITHUB_API_URL]")
-	c.Flags().DurationVar(&a.wait, "wait", 15*time.Minute, "how long to wait for a rate limit")
 }
 
 func defaultCache() string {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +21,7 @@ type progress struct {
 	out    io.Writer
 	redraw bool // the line can be taken back: out is a terminal
 	shown  bool
+	tenth  int // of a bar: what was said last, where lines stay
 }
 
 func newProgress(out io.Writer) *progress {
@@ -44,6 +46,28 @@ func (p *progress) show(line string) {
 	}
 	p.shown = true
 	fmt.Fprintf(p.out, "\r\x1b[K%s", line)
+}
+
+// barWidth is how many columns a bar takes.
+const barWidth = 20
+
+// bar shows how many of something are done: as a bar that is drawn again, or,
+// where lines stay, in a line for every tenth.
+func (p *progress) bar(what string, done, total int) {
+	if total <= 0 {
+		return
+	}
+	if p.redraw {
+		full := barWidth * done / total
+		p.show(fmt.Sprintf("%s [%s%s] %d of %d", what, strings.Repeat("#", full), strings.Repeat("-", barWidth-full), done, total))
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if tenth := 10 * done / total; tenth > p.tenth {
+		p.tenth = tenth % 10 // the next bar begins anew
+		fmt.Fprintf(p.out, "%s: %d of %d\n", what, done, total)
+	}
 }
 
 func (p *progress) clear() {

@@ -27,7 +27,7 @@ func TestScripts(t *testing.T) {
 	}
 	testscript.Run(t, testscript.Params{
 		Dir:  filepath.Join("testdata", "script"),
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "stands": stands},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME_OPS", filepath.Join(root, "home-ops"))
 			e.Setenv("NOTES", filepath.Join(root, "notes"))

@@ -61,7 +61,7 @@ func TestAdmit(t *testing.T) {
 func TestNothingIsDropped(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test
+	r := rand.New(rand.NewPCG(seed, 1))
 	for range 200 {
 		limit, window := 1+r.IntN(5), time.Duration(1+r.IntN(12))*time.Hour
 		budgets := map[string]lifecycle.Budget{"repository": {Limit: limit, Window: window}}
