@@ -77,6 +77,7 @@ type home struct {
 	mu       sync.Mutex
 	mirror   *git.Mirror
 	view     *view
+	noted    string // the configuration as noteConfig wrote it last
 	required []string
 	asked    time.Time // when required was read
 	branch   string    // the default branch

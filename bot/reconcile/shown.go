@@ -75,9 +75,10 @@ type Word struct {
 
 // Shown is what of an upgrade's record people may see.
 type Shown struct {
-	Waits   string
-	Gates   []string // all that are shut, Waits among them
-	Entered time.Time
+	Headline string // how it stands, in a sentence; commands in it stand between backticks
+	Waits    string
+	Gates    []string // all that are shut, Waits among them
+	Entered  time.Time
 
 	Images     []string
 	Chart      string
@@ -162,5 +163,6 @@ func Show(u store.Upgrade) (Shown, error) {
 		s.Backup = ShownBackup{Source: backupName(c), Name: rec.Backup.Name, State: rec.Backup.State, Log: rec.Backup.Detail, Started: rec.Backup.Started,
 			Shared: rec.Backup.Shared, Restorable: c.Restore != nil}
 	}
+	s.Headline = (&job{u: u, rec: rec}).status().Headline()
 	return s, nil
 }

@@ -44,11 +44,13 @@ func (r *Reconciler) at(ctx context.Context, j *job, sha string) (*view, error) 
 	switch {
 	case err == nil:
 		if p, err = policy.Parse(ConfigPath, data); err != nil {
+			r.noteConfig(ctx, j, sha, policy.Default(), err)
 			return nil, fmt.Errorf("the configuration on the default branch is wrong, so nothing is done until it is mended: %w", err)
 		}
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
+	r.noteConfig(ctx, j, sha, p, nil)
 	inv, err := terraform.Scan(ctx, planner.Lend(tree), terraform.Options{Roots: p.Services.Roots, Repository: path.Base(j.u.Repository)})
 	if err != nil {
 		return nil, err

@@ -272,3 +272,27 @@ func TestAStepAndTheNextAreWrittenTogether(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatWasWrittenIsListedInItsOrder(t *testing.T) {
+	onBoth(t, func(t *testing.T, p place) {
+		s := p.open(t)
+		var last store.Upgrade
+		for _, id := range []string{"u1", "u2", "u3"} {
+			u := web(id)
+			u.Lane = id
+			last, _, _ = s.CreateUpgrade(ctx, u)
+		}
+		first := must[store.Upgrade](t)(s.Upgrade(ctx, "u1"))
+		must[store.Upgrade](t)(s.SaveUpgrade(ctx, first))
+		list := must[[]store.Changed](t)(s.ChangedSince(ctx, time.Time{}, 10))
+		if len(list) != 3 || !slices.ContainsFunc(list, func(c store.Changed) bool { return c.ID == "u1" && c.Version == 2 }) || list[0].Updated.After(list[2].Updated) {
+			t.Errorf("%+v", list)
+		}
+		if list := must[[]store.Changed](t)(s.ChangedSince(ctx, last.Updated.Add(time.Hour), 10)); len(list) != 0 {
+			t.Errorf("in an hour: %+v", list)
+		}
+		if list := must[[]store.Changed](t)(s.ChangedSince(ctx, time.Time{}, 2)); len(list) != 2 {
+			t.Errorf("two at most: %+v", list)
+		}
+	})
+}

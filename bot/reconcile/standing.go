@@ -1,0 +1,80 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/rules/policy"
+)
+
+// Standing is how a repository as a whole stands.
+type Standing struct {
+	Trouble string // what is wrong with its configuration: nothing is done until that is mended; "" for nothing
+	Commit  string // of the default branch, of which this is known; "" when nobody has looked yet
+
+	Limit   int // upgrades that may start in a window
+	Window  time.Duration
+	Opened  time.Time // the rate limit's window; zero: none is open
+	Started int       // in it
+
+	Turn string // id of the upgrade whose merge is on its way to the cluster, "" for none
+}
+
+// config is what is kept of a repository's configuration for people to see.
+type config struct {
+	Commit  string        `json:"commit"`
+	Trouble string        `json:"trouble,omitempty"`
+	Limit   int           `json:"limit"`
+	Window  time.Duration `json:"window"`
+}
+
+func configKey(repository string) string { return "config " + strings.ToLower(repository) }
+
+// noteConfig keeps what a commit's configuration says, for Standing: another
+// replica may be asked. home.mu is held. What cannot be kept is no reason to stop.
+func (r *Reconciler) noteConfig(ctx context.Context, j *job, sha string, p policy.Policy, trouble error) {
+	c := config{Commit: sha, Limit: p.Dispatch.Limit.Upgrades, Window: p.Dispatch.Limit.Window}
+	if trouble != nil {
+		c.Trouble = trouble.Error()
+	}
+	data, err := json.Marshal(c)
+	if err != nil || string(data) == j.home.noted {
+		return
+	}
+	if err := r.opts.Store.Put(ctx, configKey(j.u.Repository), string(data)); err != nil {
+		r.opts.Log.Warn("the state of the configuration was not kept", "repo", j.u.Repository, "why", err)
+		return
+	}
+	j.home.noted = string(data)
+}
+
+// Standing says how a repository stands, as far as it has been looked at.
+func (r *Reconciler) Standing(ctx context.Context, repository string) (Standing, error) {
+	p := policy.Default()
+	c := config{Limit: p.Dispatch.Limit.Upgrades, Window: p.Dispatch.Limit.Window}
+	value, err := r.opts.Store.Get(ctx, configKey(repository))
+	switch {
+	case err == nil:
+		if err := json.Unmarshal([]byte(value), &c); err != nil {
+			return Standing{}, fmt.Errorf("%s: its configuration as it was kept: %w", repository, err)
+		}
+	case !errors.Is(err, store.ErrNotFound):
+		return Standing{}, err
+	}
+	s := Standing{Trouble: c.Trouble, Commit: c.Commit, Limit: c.Limit, Window: c.Window}
+	if s.Opened, err = r.opened(ctx, windowKey(repository)); err != nil {
+		return s, err
+	}
+	if s.Opened.IsZero() || !r.opts.Now().Before(s.Opened.Add(c.Window)) {
+		s.Opened = time.Time{}
+	} else if s.Started, _, err = r.opts.Store.StartedSince(ctx, repository, s.Opened); err != nil {
+		return s, err
+	}
+	s.Turn, err = r.opts.Store.Holder(ctx, turnKey(repository))
+	return s, err
+}
