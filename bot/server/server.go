@@ -77,6 +77,7 @@ type Options struct {
 	Ready         func(context.Context) error
 	Credentials   *credentials.Registry  // nil: none are kept an eye on
 	Metrics       []prometheus.Collector // of others, shown with its own
+	Dashboard     Dashboard              // the page for people
 	Now           func() time.Time
 	Log           *slog.Logger
 }
@@ -87,6 +88,7 @@ type Server struct {
 	metrics *prometheus.Registry
 	intake  *prometheus.CounterVec
 	hooks   *prometheus.CounterVec
+	page    *dashboard
 }
 
 // New makes a Server.
@@ -110,6 +112,8 @@ func New(opts Options) *Server {
 		intake: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belay_dispatches_total", Help: "Dispatches received, by answer."}, []string{"code"}),
 		hooks:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belay_webhooks_total", Help: "GitHub webhooks received, by event."}, []string{"event"}),
 	}
+	s.page = newDashboard(opts.Dashboard, opts.Store, opts.Now, opts.Log)
+	s.page.token = s.authorized
 	s.metrics.MustRegister(s.intake, s.hooks, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), states{s})
 	if opts.Scans != nil {
 		s.metrics.MustRegister(scans{opts.Scans})
@@ -135,8 +139,13 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{}))
+	s.page.routes(mux)
 	return mux
 }
+
+// Hush ends the streams that keep pages up to date, which would else hold up the
+// end of an HTTP server for as long as somebody looks on.
+func (s *Server) Hush() { s.page.live.end() }
 
 func plainText(w http.ResponseWriter, code int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
