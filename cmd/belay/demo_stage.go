@@ -118,10 +118,12 @@ func (s *stage) set(ctx context.Context, dir, listen string, log *slog.Logger) e
 		observe:   observing{backups: s.cluster, observers: []reconcile.Observer{s.cluster}},
 		diunToken: func() string { return demoToken }, webhookSecret: s.gh.Secret,
 		notify: notify.Options{Webhook: func() string { return hook }}}
+	p.page = server.Dashboard{Auth: server.AuthGitHub, ClientID: s.gh.ClientID(), ClientSecret: s.gh.ClientSecret}
 	if s.run, err = p.start(ctx); err != nil {
 		return err
 	}
 	s.gh.SetWebhook(s.run.url() + "/github/webhook")
+	s.gh.SetCallback(s.run.url() + "/signin/callback")
 	s.ci.Go(s.apply)
 	return nil
 }

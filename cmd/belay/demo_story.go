@@ -17,7 +17,8 @@ import (
 // story plays the chapters. What does not end as it should is an error.
 func (s *stage) story(ctx context.Context) error {
 	s.out.start = time.Now()
-	s.out.note(fmt.Sprintf("belay serve runs at %s. GitHub is a stand-in at %s with real git; the cluster is simulated, and watches that take minutes take seconds.", s.run.url(), s.gh.URL()))
+	s.repo.SetPermission("bo", "read")
+	s.out.note(fmt.Sprintf("belay serve runs at %s: open it in a browser and sign in as ana, who may act, or bo, who may look. GitHub is a stand-in at %s with real git; the cluster is simulated, and watches that take minutes take seconds.", s.run.url(), s.gh.URL()))
 	for _, chapter := range []func(context.Context) error{s.safe, s.caution, s.failing, s.unsaved, s.floating, s.sum} {
 		if err := chapter(ctx); err != nil {
 			return fmt.Errorf("demo: %w", err)
@@ -173,11 +174,11 @@ func (s *stage) sum(ctx context.Context) error {
 // addresses says where to look around.
 func (s *stage) addresses() {
 	fmt.Fprintf(s.out.out, `
-Everything still runs, until Ctrl-C:
+Everything still runs, until Ctrl-C. The page: %s (sign in as ana, who may act, or bo, who may look)
 
   BELAY_DIUN_TOKEN=%s belay status --server %s
   BELAY_DIUN_TOKEN=%s belay dispatch --server %s --image shlinkio/shlink-web-client --tag 4.6.0
   curl %s/metrics
   git -C %s log -p main
-`, demoToken, s.run.url(), demoToken, s.run.url(), s.run.url(), s.repo.Dir())
+`, s.run.url(), demoToken, s.run.url(), demoToken, s.run.url(), s.run.url(), s.repo.Dir())
 }

@@ -37,6 +37,7 @@ type parts struct {
 	webhookSecret   func() string
 	credentials     *credentials.Registry // nil: none are kept an eye on
 	notify          notify.Options        // State, Now and Log are filled in
+	page            server.Dashboard      // GitHub, People and Life are filled in
 	workers         int
 	log             *slog.Logger
 }
@@ -138,11 +139,20 @@ func (out *process) wire(ctx context.Context, p parts) error {
 	if out.engine, err = engine.New(ctx, work); err != nil {
 		return err
 	}
-	out.server = server.New(server.Options{Store: out.store, Queue: out.engine, DiunToken: p.diunToken, WebhookSecret: p.webhookSecret, Freezer: out.rec, Bulk: out.rec, Scans: out.rec.Scans, Board: out.rec, Forget: out.app.Forget, Credentials: p.credentials, Metrics: counted, Log: p.log})
 	if out.listener, err = net.Listen("tcp", p.listen); err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
+	page := p.page
+	page.People, page.Life = out.app, out.rec
+	if page.GitHub = p.github.URL; page.GitHub == "" {
+		page.GitHub = "https://github.com"
+	}
+	if page.Public == "" {
+		page.Public = out.url()
+	}
+	out.server = server.New(server.Options{Store: out.store, Queue: out.engine, DiunToken: p.diunToken, WebhookSecret: p.webhookSecret, Freezer: out.rec, Bulk: out.rec, Scans: out.rec.Scans, Board: out.rec, Forget: out.app.Forget, Credentials: p.credentials, Metrics: counted, Dashboard: page, Log: p.log})
 	out.http = &http.Server{Handler: out.server.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
+	out.http.RegisterOnShutdown(out.server.Hush)
 	if err := out.engine.Start(context.WithoutCancel(ctx)); err != nil {
 		_ = out.listener.Close()
 		return err

@@ -166,13 +166,15 @@ func newServe() *cobra.Command {
 	var see observeFlags
 	var ask adviserFlags
 	var set setupFlags
+	var look pageFlags
 	var listen string
 	var workers int
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run as a GitHub App",
 		Long: `Serve takes DIUN's dispatches at /diun and GitHub's webhooks at /github/webhook,
-opens a pull request for every upgrade, and merges what may be merged.
+opens a pull request for every upgrade, and merges what may be merged. Its page
+shows people how it goes, once they have signed in with GitHub.
 
 Where no App is given, it first creates one with you: open the address in its
 log. The credentials are kept in --credentials, and belay goes on by itself.
@@ -183,6 +185,7 @@ which is read again when it is needed:
   BELAY_APP_ID, BELAY_APP_KEY     the App
   BELAY_WEBHOOK_SECRET            of its webhooks
   BELAY_DIUN_TOKEN                what DIUN sends as Authorization: Bearer TOKEN
+  BELAY_GITHUB_CLIENT_SECRET      of the App, for people who sign in to the page
   BELAY_DATABASE                  postgres://…, in place of SQLite in --state
   BELAY_SLACK_TOKEN               a Slack bot's, for --slack-channel
   BELAY_SLACK_WEBHOOK             address of a Slack incoming webhook, in place of a bot
@@ -220,6 +223,9 @@ which is read again when it is needed:
 			if p.notify, err = tell.options(); err != nil {
 				return usage{err}
 			}
+			if p.page, err = look.options(listen, set.url); err != nil {
+				return usage{err}
+			}
 			p.listen, p.workers = listen, workers
 			run, err := p.start(c.Context())
 			if err != nil {
@@ -236,6 +242,7 @@ which is read again when it is needed:
 	see.flags(c)
 	ask.flags(c)
 	set.flags(c)
+	look.flags(c)
 	c.Flags().StringVar(&listen, "listen", ":8080", "`address` to listen on")
 	c.Flags().IntVar(&workers, "workers", 4, "how many upgrades are worked on at once")
 	return c

@@ -34,7 +34,7 @@ type setupFlags struct {
 
 func (f *setupFlags) flags(c *cobra.Command) {
 	c.Flags().StringVar(&f.secret, "credentials-secret", os.Getenv("BELAY_CREDENTIALS_SECRET"), "`namespace/name` of the Kubernetes Secret that /setup writes them to, which is mounted at --credentials [$BELAY_CREDENTIALS_SECRET]")
-	c.Flags().StringVar(&f.url, "url", os.Getenv("BELAY_URL"), "`URL` of this belay as seen from outside, for /setup; without it, as the browser asks [$BELAY_URL]")
+	c.Flags().StringVar(&f.url, "url", os.Getenv("BELAY_URL"), "`URL` of this belay as seen from outside, for the page and /setup; without it, /setup takes what the browser asks for [$BELAY_URL]")
 	c.Flags().BoolVar(&f.always, "setup", false, "create a new GitHub App at /setup first, as happens by itself where none is given")
 }
 
