@@ -17,7 +17,7 @@ build: ## bin/belay
 demo: ## plans, then four upgrades from dispatch to end, on this machine alone
 	$(GO) run ./cmd/belay demo
 
-setup: ## what the tests need beyond Go: the Kubernetes control plane, PostgreSQL
+setup: ## what the tests need beyond Go: the Kubernetes control plane, PostgreSQL, Chromium, axe-core
 	@hack/setup
 
 kube: ## a Kubernetes control plane to look at, until Ctrl-C
@@ -28,7 +28,7 @@ test: setup ## everything, with the race detector
 	$(GO) test $(RACE) -timeout 20m $(PACKAGES)
 
 test-short: ## the inner loop: without the race detector, PostgreSQL, the control plane and the long property runs
-	@echo "left out by -short: the race detector, PostgreSQL, the Kubernetes control plane, long property runs"
+	@echo "left out by -short: the race detector, PostgreSQL, the Kubernetes control plane, Chromium, long property runs"
 	$(GO) test -short $(PACKAGES)
 
 check: ## formatting, vet, linters, import direction, generated files
