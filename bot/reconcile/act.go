@@ -270,7 +270,11 @@ func (r *Reconciler) tell(ctx context.Context, j *job) error {
 		}
 	}
 	text := report.Status(s)
-	if err := r.comment(ctx, j, j.u.Pull, j.pull, &j.rec.Comment, &j.rec.Said, text); err != nil {
+	if r.opts.Carry != "" {
+		if err := r.keep(ctx, j, s); err != nil {
+			return err
+		}
+	} else if err := r.comment(ctx, j, j.u.Pull, j.pull, &j.rec.Comment, &j.rec.Said, text); err != nil {
 		return err
 	}
 	if u := &j.rec.Undo; u.Pull != 0 && u.Seen != 0 { // somebody spoke there
@@ -311,6 +315,7 @@ func (r *Reconciler) comment(ctx context.Context, j *job, number int, pull *gith
 		for _, c := range pull.Comments {
 			if c.Login == slug && report.IsStatus(c.Body) {
 				*known = c.ID
+				break // of two that were written at the same time, the first
 			}
 		}
 	}

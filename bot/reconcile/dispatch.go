@@ -143,6 +143,9 @@ func (r *Reconciler) join(ctx context.Context, name string, u plan.Upgrade, t ta
 	if o.Reason, err = r.stands(ctx, name, u); err != nil || o.Reason != "" {
 		return o, err
 	}
+	if o.Reason, err = r.elsewhere(ctx, name, u.Service); err != nil || o.Reason != "" {
+		return o, err
+	}
 	rec := record{Security: u.Risk.Security, Risk: u.Risk.Level}
 	var created bool
 	o.Upgrade, created, err = r.create(ctx, name, u.Service, lane(u), u.From, u.To, t, rec)

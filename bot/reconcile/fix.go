@@ -72,7 +72,7 @@ func (r *Reconciler) publishFix(ctx context.Context, j *job, v *view, branch str
 		u.Clashes = []string{"what was to be mended is not there any more"}
 		return nil
 	}
-	view := j.undoView([]pin.Edit{{Path: fix.Path, Line: fix.Line, Before: firstLine(fix.Before), After: changedLine(fix)}})
+	view := j.undoView([]pin.Edit{{Path: fix.Path, Line: fix.Line, Before: firstLine(fix.Before), After: changedLine(fix)}}, r.opts.Owner)
 	view.Fix, view.NeedsValue, view.Offer = fix.Why, fix.NeedsValue, nil
 	if err := r.offer(ctx, j, v.sha, branch, report.RenderUndo(view), fix.Changes); err != nil {
 		return err

@@ -260,7 +260,11 @@ func (r *Reconciler) lookAt(ctx context.Context, j *job, p *github.Pull, known p
 	if err != nil {
 		return lifecycle.Pull{}, err
 	}
-	out := lifecycle.Pull{State: pullState(p.State), Draft: p.Draft, Mergeable: mergeable(p.Mergeable), Foreign: p.Head != known.head && foreign(p, slug), ByPerson: p.MergedBy != "" && p.MergedBy != slug}
+	_, email, err := r.opts.GitHub.Signature(ctx)
+	if err != nil {
+		return lifecycle.Pull{}, err
+	}
+	out := lifecycle.Pull{State: pullState(p.State), Draft: p.Draft, Mergeable: mergeable(p.Mergeable), Foreign: p.Head != known.head && foreign(p, slug, email, r.opts.GitHub.Person()), ByPerson: p.MergedBy != "" && p.MergedBy != slug}
 	if out.State != lifecycle.PullOpen {
 		return out, nil
 	}
@@ -282,16 +286,14 @@ func (r *Reconciler) lookAt(ctx context.Context, j *job, p *github.Pull, known p
 // foreign reports whether somebody else's commits are on the branch. It is asked
 // where the head is not what belay pushed: after the base was rewritten, its old
 // commits count as the pull request's.
-func foreign(p *github.Pull, slug string) bool {
+func foreign(p *github.Pull, slug, email string, person bool) bool {
 	for _, c := range p.Commits {
-		if c.Login != slug && c.Email != botEmail(slug) {
+		if c.Email != email && (person || c.Login != slug) {
 			return true
 		}
 	}
 	return false
 }
-
-func botEmail(slug string) string { return slug + "[bot]@users.noreply.github.com" }
 
 func pullState(s string) lifecycle.PullState {
 	switch s {

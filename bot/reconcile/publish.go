@@ -109,6 +109,7 @@ func (r *Reconciler) publish(ctx context.Context, j *job) error {
 		return nil
 	}
 	pr := report.Render(p.upgrade)
+	pr.Body = report.Remark(pr.Body, r.markerOf(p.upgrade))
 	if j.rec.Branch == "" {
 		if j.rec.Branch, err = r.branchFor(ctx, j, pr.Branch); err != nil {
 			return err
@@ -132,6 +133,7 @@ func (r *Reconciler) publish(ctx context.Context, j *job) error {
 		j.rec.Pushed = r.opts.Now()
 	}
 	j.rec.take(p, v, head, pr, goal)
+	j.rec.Marker = r.markerOf(p.upgrade).String()
 	j.u.From, j.u.To = p.upgrade.From, p.upgrade.To
 	j.place()
 	return r.checkRisk(ctx, j, p.upgrade)
@@ -142,7 +144,7 @@ func (rec *record) take(p *planned, v *view, head string, pr report.PullRequest,
 	u := p.upgrade
 	rec.Target, rec.Newer, rec.Redo, rec.Gone = goal, nil, false, ""
 	rec.Head, rec.Base, rec.Files, rec.Edits = head, v.sha, p.files(v), p.edits
-	rec.Marker, rec.Title, rec.Message = report.MarkerOf(u).String(), pr.Title, pr.Message
+	rec.Title, rec.Message = pr.Title, pr.Message
 	rec.Risk, rec.Reasons, rec.Security, rec.Migration = u.Risk.Level, u.Risk.Reasons, u.Risk.Security, u.Risk.Migration
 	rec.Evidence = quotes(u.Risk.Evidence)
 	rec.Automerge, rec.Blockers, rec.Steps, rec.Moves = u.Automerge, u.Blockers, u.Steps, u.Moves
@@ -172,7 +174,7 @@ func (r *Reconciler) push(ctx context.Context, j *job, base string, c commit) (s
 	if err != nil {
 		return "", err
 	}
-	slug, err := r.opts.GitHub.Slug(ctx)
+	name, email, err := r.opts.GitHub.Signature(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -184,7 +186,7 @@ func (r *Reconciler) push(ctx context.Context, j *job, base string, c commit) (s
 	for _, f := range c.changes {
 		files[f.Path] = f.Content
 	}
-	by := git.Signature{Name: slug + "[bot]", Email: botEmail(slug), When: when}
+	by := git.Signature{Name: name, Email: email, When: when}
 	sha, err := m.Commit(ctx, git.CommitOptions{Parent: base, Files: files, Message: c.message, Author: by, Committer: by})
 	if err != nil {
 		return "", err

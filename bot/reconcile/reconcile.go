@@ -57,7 +57,16 @@ type Options struct {
 	Enqueue   Enqueue                                                      // has a dispatch planned; nil: nothing is scanned, and no bulk run taken
 	Now       func() time.Time
 	Log       *slog.Logger
+
+	// Of the Action, which has no state that lasts: see carry.go.
+	Owner    string // who acts, as markers say it: "" for the App, ActionOwner
+	TakeOver bool   // take up pull requests of another owner, too, where GitHub says that the same identity opened them
+	Carry    string // names this run; the record is kept in the pull request's comment. "": the Store lasts
+	Shallow  bool   // mirrors do not outlive the process
 }
+
+// ActionOwner is the owner in the markers of the Action.
+const ActionOwner = "action"
 
 // Reconciler carries out what the lifecycle decides. Use New to make one.
 type Reconciler struct {
@@ -67,6 +76,8 @@ type Reconciler struct {
 	homes map[string]*home
 	write map[string]permission // by repository and login
 	scans ScanCounts
+
+	carried carried
 }
 
 // home is what is kept of a repository between two looks: nothing that could
@@ -105,7 +116,7 @@ func New(opts Options) *Reconciler {
 	if opts.Log == nil {
 		opts.Log = slog.Default()
 	}
-	return &Reconciler{opts: opts, homes: map[string]*home{}, write: map[string]permission{}}
+	return &Reconciler{opts: opts, homes: map[string]*home{}, write: map[string]permission{}, carried: carried{at: map[string]carry{}}}
 }
 
 // maxSteps bounds the actions of one run. A life has fewer; more of them mean
@@ -297,7 +308,11 @@ func (r *Reconciler) mirrorOf(j *job) (*git.Mirror, error) {
 	}
 	dir := filepath.Join(r.opts.Mirrors, mirrorName(j.u.Repository))
 	repository := j.u.Repository
-	m, err := git.OpenMirror(dir, git.Remote{URL: j.repo.URL(), Token: func(ctx context.Context) (string, error) {
+	open := git.OpenMirror
+	if r.opts.Shallow {
+		open = git.OpenShallow
+	}
+	m, err := open(dir, git.Remote{URL: j.repo.URL(), Token: func(ctx context.Context) (string, error) {
 		repo, err := r.opts.GitHub.Repository(ctx, repository)
 		if err != nil {
 			return "", err

@@ -36,6 +36,10 @@ func (r *Reconciler) Recover(ctx context.Context, repository string) (int, error
 		if err != nil || p.Author != slug {
 			continue
 		}
+		if m.Owner != r.opts.Owner && !r.opts.TakeOver {
+			r.opts.Log.Info("left to whoever holds it", "repo", repository, "pull", p.Number, "owner", ownerName(m.Owner))
+			continue
+		}
 		if _, err := r.opts.Store.UpgradeByPull(ctx, repository, p.Number); err == nil {
 			continue
 		} else if !errors.Is(err, store.ErrNotFound) {

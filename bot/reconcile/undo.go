@@ -118,7 +118,7 @@ func (r *Reconciler) publishUndo(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
-	return r.offer(ctx, j, v.sha, branch, report.RenderUndo(j.undoView(edits)), changes)
+	return r.offer(ctx, j, v.sha, branch, report.RenderUndo(j.undoView(edits, r.opts.Owner)), changes)
 }
 
 // offer pushes the branch of an undo and opens its pull request, or brings it up to date.
@@ -151,11 +151,11 @@ func (r *Reconciler) offer(ctx context.Context, j *job, base, branch string, pr 
 }
 
 // undoView is what the text of the revert's pull request is made of.
-func (j *job) undoView(edits []pin.Edit) report.UndoView {
+func (j *job) undoView(edits []pin.Edit, owner string) report.UndoView {
 	b, backed := j.policy.BackupFor(j.u.Service)
 	view := report.UndoView{Service: j.u.Service, Good: j.u.From, Failed: j.u.To, Pull: j.u.Pull, MergeSHA: j.rec.Merge.SHA, Why: j.rec.Failure.Why, Log: j.rec.Failure.Log,
 		Migration: j.rec.Migration, Edits: edits, Automerge: j.policy.Revert.Automerge, RestoreItself: j.restores(),
-		Marker: report.Marker{Format: 1, Service: j.u.Service, From: j.u.From, To: j.u.To, Undoes: j.u.Pull, Moves: j.rec.Moves, Fix: j.rec.Undo.Fix, Data: j.rec.Migration, Images: imagesOf(j.u.Lane), Chart: chartOf(j.u.Lane), Ladder: report.MarkerLadder(j.rec.Ladder)}}
+		Marker: report.Marker{Format: 1, Owner: owner, Service: j.u.Service, From: j.u.From, To: j.u.To, Undoes: j.u.Pull, Moves: j.rec.Moves, Fix: j.rec.Undo.Fix, Data: j.rec.Migration, Images: imagesOf(j.u.Lane), Chart: chartOf(j.u.Lane), Ladder: report.MarkerLadder(j.rec.Ladder)}}
 	if backed && b.Kind != policy.BackupNone && j.rec.Backup.State == string(lifecycle.Good) {
 		view.Backup, view.BackupAt = firstOf(j.rec.Backup.Name, backupName(b)), j.rec.Backup.Started
 	}

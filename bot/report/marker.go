@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strings"
 
 	"github.com/belaybot/belay/rules/ladder"
 	"github.com/belaybot/belay/rules/pin"
@@ -32,8 +31,12 @@ type Marker struct {
 	Edits  string         `json:"edits"`         // hash of the changed lines
 	MAC    string         `json:"mac,omitempty"` // keyed signature, where a key is set
 
+	Owner string `json:"owner,omitempty"` // who acts on it: "" for the App, "action" for the Action
+	Over  string `json:"over,omitempty"`  // written by the Action: the state in which the upgrade ended
+	Why   string `json:"why,omitempty"`   // of Over, where the version is left out from then on
+
 	Undoes int        `json:"undoes,omitempty"` // of a revert or fix: the upgrade's pull request
-	Moves  []pin.Move `json:"moves,omitempty"`  // and what it changed
+	Moves  []pin.Move `json:"moves,omitempty"`  // what the upgrade changed; of the Action's, and of reverts
 	Fix    bool       `json:"fix,omitempty"`    // it mends instead of undoing
 	Data   bool       `json:"data,omitempty"`   // the failed version may have migrated data
 }
@@ -77,9 +80,7 @@ func (m Marker) String() string {
 // ParseMarker reads the marker of a body. Only the body's last line counts:
 // what upstream or a person wrote further up is never one.
 func ParseMarker(body string) (Marker, error) {
-	body = strings.TrimRight(body, " \t\r\n")
-	last := strings.TrimSpace(body[strings.LastIndexByte(body, '\n')+1:])
-	match := markerLine.FindStringSubmatch(last)
+	match := markerLine.FindStringSubmatch(lastLine(body))
 	if match == nil {
 		return Marker{}, ErrNoMarker
 	}

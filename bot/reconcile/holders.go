@@ -1,0 +1,207 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/belaybot/belay/bot/github"
+	"github.com/belaybot/belay/bot/report"
+	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/rules/lifecycle"
+	"github.com/belaybot/belay/rules/plan"
+	"github.com/belaybot/belay/rules/policy"
+)
+
+// Found is what a run of the Action finds in the pull requests of a repository.
+type Found struct {
+	Policy    policy.Policy
+	Upgrades  []string // ids of those that it takes up
+	Elsewhere []string // of those that somebody else holds, in words
+}
+
+// takeUpFor is how long after its last change a merged pull request is still
+// looked at: longer than any watch.
+const takeUpFor = 14 * 24 * time.Hour
+
+// TakeUp makes the state of a run from the pull requests of a repository: the
+// open ones that pass wanted, the merged ones that are not over, versions that
+// are left out, and what counts against the rate limit.
+func (r *Reconciler) TakeUp(ctx context.Context, repository string, wanted func(github.Pull) bool) (Found, error) {
+	var out Found
+	j := &job{u: store.Upgrade{Repository: repository}, home: r.home(repository)}
+	var err error
+	if j.repo, err = r.opts.GitHub.Repository(ctx, repository); err != nil {
+		return out, err
+	}
+	branch, err := r.branchOf(ctx, j)
+	if err != nil {
+		return out, err
+	}
+	v, err := r.today(ctx, j, branch)
+	if err != nil {
+		return out, err
+	}
+	out.Policy = v.policy
+	slug, err := r.opts.GitHub.Slug(ctx)
+	if err != nil {
+		return out, err
+	}
+	open, err := j.repo.OpenPulls(ctx, "belay/")
+	if err != nil {
+		return out, err
+	}
+	closed, err := j.repo.ClosedPulls(ctx, "belay/")
+	if err != nil {
+		return out, err
+	}
+	var past []ours
+	for _, p := range append(open, closed...) {
+		m, err := report.ParseMarker(p.Body)
+		if err != nil {
+			continue
+		}
+		if !r.holds(p, m, slug) {
+			if p.State == "OPEN" {
+				out.Elsewhere = append(out.Elsewhere, fmt.Sprintf("#%d (%s) is left to %s", p.Number, m.Service, holder(p, m)))
+			}
+			continue
+		}
+		past = append(past, ours{p, m})
+		old := r.opts.Now().Sub(p.Updated) > takeUpFor
+		if p.State == "OPEN" && !wanted(p) || p.State != "OPEN" && (m.Over != "" || m.Undoes != 0 || old) {
+			continue
+		}
+		id, err := r.takeUp(ctx, j.repo, p.Number)
+		if err != nil {
+			return out, err
+		}
+		if id != "" && !slices.Contains(out.Upgrades, id) {
+			out.Upgrades = append(out.Upgrades, id)
+		}
+	}
+	return out, r.takeHistory(ctx, repository, v.policy, past)
+}
+
+// TakeUpPull takes up one pull request, over or not, such as one that somebody
+// commented on. "" means that it is none of belay's.
+func (r *Reconciler) TakeUpPull(ctx context.Context, repository string, number int) (string, error) {
+	repo, err := r.opts.GitHub.Repository(ctx, repository)
+	if err != nil {
+		return "", err
+	}
+	return r.takeUp(ctx, repo, number)
+}
+
+// ours is a pull request of belay's own, with its marker.
+type ours struct {
+	pull   github.Pull
+	marker report.Marker
+}
+
+func (o ours) lane() string {
+	return lane(plan.Upgrade{Images: o.marker.Images, Chart: o.marker.Chart})
+}
+
+// takeHistory notes which versions are left out, and what was started lately.
+func (r *Reconciler) takeHistory(ctx context.Context, repository string, p policy.Policy, past []ours) error {
+	slices.SortFunc(past, func(a, b ours) int { return b.pull.Number - a.pull.Number }) // the last word first
+	decided := map[string]bool{}
+	var starts []time.Time
+	for _, o := range past {
+		m := o.marker
+		if m.Undoes != 0 {
+			continue
+		}
+		key := m.Service + "\x00" + o.lane() + "\x00" + m.To
+		if !decided[key] {
+			decided[key] = true
+			if err := r.leaveOut(ctx, repository, o); err != nil {
+				return err
+			}
+		}
+		if r.opts.Now().Sub(o.pull.Created) >= p.Dispatch.Limit.Window {
+			continue
+		}
+		starts = append(starts, o.pull.Created)
+		if err := r.countPast(ctx, repository, o); err != nil {
+			return err
+		}
+	}
+	opened := lifecycle.WindowOpened(starts, p.Dispatch.Limit.Window)
+	if opened.IsZero() {
+		return nil
+	}
+	return r.opts.Store.Put(ctx, windowKey(repository), opened.UTC().Format(timeForm))
+}
+
+// leaveOut blocks a version that failed or that a person closed.
+func (r *Reconciler) leaveOut(ctx context.Context, repository string, o ours) error {
+	switch lifecycle.State(o.marker.Over) {
+	case lifecycle.Failed, lifecycle.Reverted, lifecycle.Closed:
+	default:
+		return nil
+	}
+	why := o.marker.Why
+	if why == "" {
+		why = fmt.Sprintf("#%d was closed by a person", o.pull.Number)
+	}
+	return r.opts.Store.AddBlock(ctx, store.Block{Repository: repository, Service: o.marker.Service, Image: o.lane(), Target: o.marker.To, Why: why, At: o.pull.Updated})
+}
+
+// countPast has a pull request that is not taken up count against the rate limit.
+func (r *Reconciler) countPast(ctx context.Context, repository string, o ours) error {
+	if _, err := r.opts.Store.UpgradeByPull(ctx, repository, o.pull.Number); err == nil {
+		return nil
+	}
+	state := o.marker.Over
+	if state == "" {
+		state = string(lifecycle.Obsolete) // open, and not looked at in this run
+	}
+	_, _, err := r.opts.Store.CreateUpgrade(ctx, store.Upgrade{ID: fmt.Sprintf("past%d", o.pull.Number), Repository: repository, Service: o.marker.Service, Lane: o.lane(),
+		State: state, Final: true, From: o.marker.From, To: o.marker.To, Pull: o.pull.Number, Started: o.pull.Created, Created: o.pull.Created})
+	return err
+}
+
+// holds reports whether belay acts on a pull request: it opened it, as whoever
+// it is now.
+func (r *Reconciler) holds(p github.Pull, m report.Marker, slug string) bool {
+	return p.Author == slug && (m.Owner == r.opts.Owner || r.opts.TakeOver)
+}
+
+// holder names whoever acts on a pull request that is not belay's to act on.
+func holder(p github.Pull, m report.Marker) string {
+	return ownerName(m.Owner) + " of " + p.Author
+}
+
+func ownerName(owner string) string {
+	if owner == "" {
+		return "the App"
+	}
+	return "the Action"
+}
+
+// elsewhere says who else has an upgrade of a service open, "" when nobody has:
+// an App and an Action on one repository do not both act on one service.
+func (r *Reconciler) elsewhere(ctx context.Context, repository, service string) (string, error) {
+	repo, err := r.opts.GitHub.Repository(ctx, repository)
+	if err != nil {
+		return "", err
+	}
+	slug, err := r.opts.GitHub.Slug(ctx)
+	if err != nil {
+		return "", err
+	}
+	open, err := repo.OpenPulls(ctx, strings.TrimSuffix(report.Branch(service, "x"), "x"))
+	if err != nil {
+		return "", err
+	}
+	for _, p := range open {
+		if m, err := report.ParseMarker(p.Body); err == nil && !r.holds(p, m, slug) {
+			return fmt.Sprintf("left to %s, which has #%d open for it", holder(p, m), p.Number), nil
+		}
+	}
+	return "", nil
+}

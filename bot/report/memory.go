@@ -1,0 +1,85 @@
+package report
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+)
+
+// Memory is what belay keeps in a comment of its own where it has no database:
+// bytes that only belay reads, at the end of a text that people read.
+type Memory []byte
+
+// maxMemory is how much a memory may come to when it is unpacked, in bytes.
+const maxMemory = 1 << 20
+
+// memoryLine matches a memory's line; its alphabet cannot end the comment early.
+var memoryLine = regexp.MustCompile(`^<!-- belay:record:v1 ([A-Za-z0-9_=-]+) -->$`)
+
+// String is the HTML comment in which a memory stands.
+func (m Memory) String() string {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, err := z.Write(m)
+	if err = errors.Join(err, z.Close()); err != nil {
+		panic(err) // a buffer takes everything
+	}
+	return "<!-- belay:record:v1 " + base64.URLEncoding.EncodeToString(b.Bytes()) + " -->"
+}
+
+// ErrNoMemory means that a text does not end with a memory that can be read.
+var ErrNoMemory = errors.New("no record at the end of the comment")
+
+// ParseMemory reads the memory at the end of a text. Only the last line counts.
+func ParseMemory(text string) (Memory, error) {
+	match := memoryLine.FindStringSubmatch(lastLine(text))
+	if match == nil {
+		return nil, ErrNoMemory
+	}
+	packed, err := base64.URLEncoding.DecodeString(match[1])
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoMemory, err)
+	}
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoMemory, err)
+	}
+	data, err := io.ReadAll(io.LimitReader(z, maxMemory+1))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoMemory, err)
+	}
+	if len(data) > maxMemory {
+		return nil, fmt.Errorf("%w: it is larger than %d bytes", ErrNoMemory, maxMemory)
+	}
+	return data, nil
+}
+
+func lastLine(text string) string {
+	text = strings.TrimRight(text, " \t\r\n")
+	return strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
+}
+
+// WithMemory is the status comment with a memory at its end. While there is
+// nothing to say that the pull request does not show, it says only why it is there.
+func WithMemory(s StatusView, m Memory) string {
+	text := Status(s)
+	if text == "" {
+		text = statusMark + "\n**" + neutral(s.Headline()) + "**\n\nThe Action keeps its record of this upgrade in this comment: leave it where it is.\n"
+	}
+	return text + "\n" + m.String() + "\n"
+}
+
+// Remark gives a body another marker in place of the one at its end; one without
+// a marker gets it.
+func Remark(body string, m Marker) string {
+	body = strings.TrimRight(body, " \t\r\n")
+	if markerLine.MatchString(lastLine(body)) {
+		body = strings.TrimRight(body[:strings.LastIndexByte("\n"+body, '\n')], " \t\r\n")
+	}
+	return body + "\n\n" + m.String() + "\n"
+}
