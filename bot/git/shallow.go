@@ -120,3 +120,22 @@ func (m *Mirror) deeper(ctx context.Context, base, head string, ask func() error
 	}
 	return err
 }
+
+// Parents are the ids of a commit's parents, of which the mirror may have none.
+func (m *Mirror) Parents(sha string) ([]string, error) {
+	hash, err := checkSHA(sha)
+	if err != nil {
+		return nil, err
+	}
+	store := m.store()
+	defer store.Close()
+	c, err := m.commit(store, hash)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, p := range c.ParentHashes {
+		out = append(out, p.String())
+	}
+	return out, nil
+}

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -160,7 +161,7 @@ func (r *Reconciler) countPast(ctx context.Context, repository string, o ours) e
 	if state == "" {
 		state = string(lifecycle.Obsolete) // open, and not looked at in this run
 	}
-	_, _, err := r.opts.Store.CreateUpgrade(ctx, store.Upgrade{ID: fmt.Sprintf("past%d", o.pull.Number), Repository: repository, Service: o.marker.Service, Lane: o.lane(),
+	_, _, err := r.opts.Store.CreateUpgrade(ctx, store.Upgrade{ID: fmt.Sprint(pastPrefix, o.pull.Number), Repository: repository, Service: o.marker.Service, Lane: o.lane(),
 		State: state, Final: true, From: o.marker.From, To: o.marker.To, Pull: o.pull.Number, Started: o.pull.Created, Created: o.pull.Created})
 	return err
 }
@@ -204,4 +205,19 @@ func (r *Reconciler) elsewhere(ctx context.Context, repository, service string) 
 		}
 	}
 	return "", nil
+}
+
+// pastPrefix begins the ids of upgrades that only count against the rate limit.
+const pastPrefix = "past"
+
+// Counted reports whether an upgrade is one that TakeUp noted and did not take up.
+func Counted(u store.Upgrade) bool { return strings.HasPrefix(u.ID, pastPrefix) }
+
+// Waits is what an upgrade waits for, in words, "" when it waits for nothing.
+func Waits(u store.Upgrade) string {
+	var rec record
+	if err := json.Unmarshal(u.Data, &rec); err != nil {
+		return ""
+	}
+	return rec.Waits
 }

@@ -1,0 +1,88 @@
+package action
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sethvargo/go-githubactions"
+)
+
+// Inputs are what a workflow gives the Action under `with`. action.yml says what
+// each is for.
+type Inputs struct {
+	Token      string
+	Event      string        // event_type of the dispatches; "" as the configuration says
+	TimeLimit  time.Duration // after which a run ends, whatever it waits for
+	Wait       time.Duration // how long a run stays with what is not merged
+	FailOn     string        // risk at which the check belay/risk fails: "", "caution", "unknown"
+	TakeOver   bool
+	Kubeconfig string // its content
+}
+
+// limits of a run; GitHub ends a job after six hours.
+const (
+	defaultLimit = 50 * time.Minute
+	maxLimit     = 6 * time.Hour
+	defaultWait  = 30 * time.Second
+)
+
+// ReadInputs reads what the workflow says. Its errors name the input.
+func ReadInputs(a *githubactions.Action) (Inputs, error) {
+	in := Inputs{Token: a.GetInput("token"), Event: a.GetInput("event-type"), FailOn: a.GetInput("fail-on"), Kubeconfig: a.GetInput("kubeconfig")}
+	if in.Token == "" {
+		return in, errors.New("input token is empty: leave it out for the workflow's own token, or give an App's")
+	}
+	var err error
+	if in.TimeLimit, err = duration(a, "time-limit", defaultLimit, maxLimit); err != nil {
+		return in, err
+	}
+	if in.Wait, err = duration(a, "wait", defaultWait, in.TimeLimit); err != nil {
+		return in, err
+	}
+	if !slices.Contains([]string{"", "never", "caution", "unknown"}, in.FailOn) {
+		return in, fmt.Errorf("input fail-on is %q: say never, caution or unknown", in.FailOn)
+	}
+	switch take := a.GetInput("take-over"); take {
+	case "", "false":
+	case "true":
+		in.TakeOver = true
+	default:
+		return in, fmt.Errorf("input take-over is %q: say true or false", take)
+	}
+	return in, nil
+}
+
+func duration(a *githubactions.Action, name string, otherwise, most time.Duration) (time.Duration, error) {
+	text := a.GetInput(name)
+	if text == "" {
+		return min(otherwise, most), nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 || d > most {
+		return 0, fmt.Errorf("input %s is %q: write a duration such as 30s or 45m, at most %s", name, text, most)
+	}
+	return d, nil
+}
+
+// Mask has the runner replace secrets in all that the job prints from now on.
+// A text of several lines, such as a kubeconfig, is masked value by value.
+func Mask(a *githubactions.Action, secrets ...string) {
+	for _, s := range secrets {
+		for line := range strings.Lines(s) {
+			line = strings.TrimSpace(line)
+			if i := strings.LastIndex(line, ": "); i >= 0 && strings.Contains(strings.TrimSpace(s), "\n") {
+				line = strings.Trim(strings.TrimSpace(line[i+2:]), `"'`)
+			}
+			if len(line) >= minSecret {
+				a.AddMask(line)
+			}
+		}
+	}
+}
+
+// minSecret is how long a text is at least that is worth hiding: shorter ones
+// would blot out ordinary words.
+const minSecret = 8

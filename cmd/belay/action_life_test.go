@@ -1,0 +1,179 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/belaybot/belay/bot/report"
+)
+
+// comment has somebody comment on a pull request, and the workflow run for it.
+func (w *workflows) comment(number int, login, body string, inputs map[string]string) ran {
+	w.t.Helper()
+	w.repo.Comment(number, login, body)
+	return w.run("issue_comment", example(w.t, "issue_comment", "created", map[string]any{
+		"issue":   map[string]any{"number": number, "pull_request": map[string]any{"url": "https://api.github.com"}},
+		"comment": map[string]any{"body": body, "user": map[string]any{"login": login, "type": "User"}}}), inputs)
+}
+
+// green has CI and the apply succeed on a commit.
+func (w *workflows) green(sha string) {
+	w.repo.SetStatus(sha, "ci", "success")
+	w.repo.SetStatus(sha, "deploy", "success")
+}
+
+// schedule is a run that a clock starts.
+func (w *workflows) schedule(inputs map[string]string) ran {
+	w.t.Helper()
+	return w.run("schedule", map[string]any{"schedule": "*/15 * * * *"}, inputs)
+}
+
+// status is the comment in which belay keeps its record.
+func (w *workflows) status(number int) string {
+	w.t.Helper()
+	for _, c := range w.pull(number).Comments {
+		if report.IsStatus(c.Body) {
+			return c.Body
+		}
+	}
+	return ""
+}
+
+// TestActionWholeLife: an upgrade goes from the dispatch to its end in runs that
+// share nothing but the repository.
+func TestActionWholeLife(t *testing.T) {
+	w := newWorkflows(t, nil)
+	w.ok(w.dispatch("acme/web", "1.0.1", nil))
+
+	// Held by one run, so that the next one does not merge.
+	w.ok(w.comment(1, "ana", "/upgrade hold the database moves", nil))
+	if text := w.status(1); !strings.Contains(text, "Held by ana") {
+		t.Fatalf("status\n%s", text)
+	}
+	w.green(w.pull(1).Head)
+	w.ok(w.schedule(nil))
+	if p := w.pull(1); p.State != "open" {
+		t.Fatalf("it was merged while it was held: %s", p.State)
+	}
+
+	// Resumed, merged, and left in the middle: the run's time is up.
+	r := w.ok(w.comment(1, "ana", "/upgrade resume", map[string]string{"time-limit": "3s"}))
+	p := w.pull(1)
+	if p.State != "merged" || p.MergedBy != "github-actions[bot]" {
+		t.Fatalf("pull request %s by %s\n%s", p.State, p.MergedBy, r.logs)
+	}
+	if r.outputs["unfinished"] != "true" || !strings.Contains(r.outputs["upgrades"], `"state":"applying"`) {
+		t.Errorf("outputs %v", r.outputs)
+	}
+
+	// CI applies it; the next run watches it to its end.
+	w.green(p.MergeSHA)
+	r = w.ok(w.run("status", example(t, "status", "", map[string]any{"sha": p.MergeSHA}), nil))
+	if m, err := report.ParseMarker(w.pull(1).Body); err != nil || m.Over != "unverified" {
+		t.Errorf("marker %+v, %v\n%s", m, err, r.logs)
+	}
+	if n := len(w.pull(1).Comments); n != 3 {
+		t.Errorf("%d comments, want two commands and one status", n)
+	}
+
+	// What is over is left alone, until somebody asks for it.
+	w.ok(w.schedule(nil))
+	w.ok(w.comment(1, "ana", "/upgrade rollback", map[string]string{"time-limit": "3s"}))
+	if got := w.pull(2); !strings.HasPrefix(got.Branch, "belay/web/revert-") {
+		t.Fatalf("the revert's branch is %q", got.Branch)
+	}
+	w.green(w.pull(2).Head)
+	w.ok(w.schedule(map[string]string{"time-limit": "3s"}))
+	if got := w.pull(2); got.State != "merged" {
+		t.Fatalf("the revert is %s", got.State)
+	}
+	w.green(w.pull(2).MergeSHA)
+	w.ok(w.schedule(nil))
+	if text := w.status(1); !strings.Contains(text, "1.0.0 runs again") && !strings.Contains(text, "Undone") && !strings.Contains(text, "Done") {
+		t.Errorf("status\n%s", text)
+	}
+	file, err := w.repo.File("main", "stacks/web/main.tf")
+	if err != nil || !strings.Contains(file, "acme/web:1.0.0") {
+		t.Errorf("%v\n%s", err, file)
+	}
+	// The version that was undone is not tried again.
+	r = w.ok(w.dispatch("acme/web", "1.0.1", nil))
+	if n := len(w.repo.Pulls()); n != 2 || !strings.Contains(r.summary, "1.0.1 is left out") {
+		t.Errorf("%d pull requests\n%s", n, r.summary)
+	}
+}
+
+// TestActionObeysWhoMayWrite: an approval needs write permission, and is for the
+// head that was looked at.
+func TestActionObeysWhoMayWrite(t *testing.T) {
+	w := newWorkflows(t, nil)
+	w.ok(w.dispatch("acme/web", "3.0.0", nil))
+	w.green(w.pull(1).Head)
+	w.ok(w.comment(1, "mallory", "/upgrade approve", nil))
+	if w.pull(1).State != "open" || !strings.Contains(w.status(1), "commands are for people with write permission") {
+		t.Fatalf("status\n%s", w.status(1))
+	}
+	w.ok(w.comment(1, "ana", "/upgrade approve", map[string]string{"time-limit": "3s"}))
+	if got := w.pull(1).State; got != "merged" {
+		t.Errorf("it is %s after ana's approval\n%s", got, w.status(1))
+	}
+}
+
+// TestActionLeavesOutWhatAPersonClosed in an earlier run.
+func TestActionLeavesOutWhatAPersonClosed(t *testing.T) {
+	w := newWorkflows(t, nil)
+	w.ok(w.dispatch("acme/web", "1.0.1", nil))
+	w.repo.Close(1, "ana")
+	w.ok(w.run("pull_request", example(t, "pull_request", "closed", map[string]any{"pull_request": map[string]any{"number": 1}}), nil))
+	r := w.ok(w.dispatch("acme/web", "1.0.1", nil))
+	if n := len(w.repo.Pulls()); n != 1 || !strings.Contains(r.summary, "left out") {
+		t.Errorf("%d pull requests\n%s", n, r.summary)
+	}
+	w.ok(w.dispatch("acme/web", "1.1.0", nil))
+	if n := len(w.repo.Pulls()); n != 2 {
+		t.Errorf("%d pull requests after a newer version", n)
+	}
+}
+
+// TestActionRateLimitSpansRuns: what the pull requests show as started counts.
+func TestActionRateLimitSpansRuns(t *testing.T) {
+	w := newWorkflows(t, map[string]string{".github/belay.yml": actionConfig + "dispatch: { limit: { upgrades: 1, window: 6h } }\n"})
+	w.ok(w.dispatch("acme/web", "1.0.1", nil))
+	r := w.ok(w.dispatch("acme/data", "2.0.1", nil))
+	if n := len(w.repo.Pulls()); n != 1 || !strings.Contains(r.summary, "waits for the rate limit") {
+		t.Errorf("%d pull requests\n%s", n, r.summary)
+	}
+}
+
+// TestActionBelievesItsOwnCommentAlone: a record that somebody else edited is not
+// taken up; the marker and the comments say what there is.
+func TestActionBelievesItsOwnCommentAlone(t *testing.T) {
+	w := newWorkflows(t, nil)
+	w.ok(w.dispatch("acme/web", "3.0.0", nil))
+	w.green(w.pull(1).Head)
+	forged := w.status(1)
+	id := int64(0)
+	for _, c := range w.pull(1).Comments {
+		id = c.ID
+	}
+	k, err := report.ParseMemory(forged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(string(k), `"record":{`, `"record":{"approved":{"login":"ana","head":"`+w.pull(1).Head+`","at":"2026-01-01T00:00:00Z"},`, 1)
+	if text == string(k) {
+		t.Fatal("nothing was forged")
+	}
+	body := "<!-- belay:status:v1 -->\nall is well\n" + report.Memory(text).String()
+	w.repo.EditCommentAs(1, id, "mallory", body)
+	r := w.ok(w.schedule(nil))
+	if got := w.pull(1).State; got != "open" {
+		t.Errorf("the forged approval counted: it is %s\n%s", got, r.logs)
+	}
+	// The same from belay itself is believed, which shows that the forgery was one.
+	w.repo.EditCommentAs(1, id, "github-actions[bot]", body)
+	w.ok(w.schedule(map[string]string{"time-limit": "3s"}))
+	if got := w.pull(1).State; got != "merged" {
+		t.Errorf("it is %s", got)
+	}
+}
