@@ -19,6 +19,7 @@ type Inputs struct {
 	Wait       time.Duration // how long a run stays with what is not merged
 	FailOn     string        // risk at which the check belay/risk fails: "", "caution", "unknown"
 	TakeOver   bool
+	Scan       bool   // look for new versions when a clock or a person starts the run
 	Kubeconfig string // its content
 }
 
@@ -45,14 +46,22 @@ func ReadInputs(a *githubactions.Action) (Inputs, error) {
 	if !slices.Contains([]string{"", "never", "caution", "unknown"}, in.FailOn) {
 		return in, fmt.Errorf("input fail-on is %q: say never, caution or unknown", in.FailOn)
 	}
-	switch take := a.GetInput("take-over"); take {
-	case "", "false":
-	case "true":
-		in.TakeOver = true
-	default:
-		return in, fmt.Errorf("input take-over is %q: say true or false", take)
+	if in.TakeOver, err = yes(a, "take-over", false); err != nil {
+		return in, err
 	}
-	return in, nil
+	in.Scan, err = yes(a, "scan", true)
+	return in, err
+}
+
+func yes(a *githubactions.Action, name string, otherwise bool) (bool, error) {
+	switch text := a.GetInput(name); text {
+	case "":
+		return otherwise, nil
+	case "true", "false":
+		return text == "true", nil
+	default:
+		return false, fmt.Errorf("input %s is %q: say true or false", name, text)
+	}
 }
 
 func duration(a *githubactions.Action, name string, otherwise, most time.Duration) (time.Duration, error) {

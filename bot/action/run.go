@@ -2,6 +2,7 @@ package action
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,7 +17,6 @@ import (
 	"github.com/belaybot/belay/bot/reconcile"
 	"github.com/belaybot/belay/bot/store"
 	"github.com/belaybot/belay/rules/lifecycle"
-	"github.com/belaybot/belay/rules/plan"
 	"github.com/belaybot/belay/rules/policy"
 )
 
@@ -37,10 +37,6 @@ type Options struct {
 	CI        reconcile.CI
 	Notify    func(ctx context.Context, upgrade string) error
 
-	// Scan looks for new versions of what the default branch pins and gives a
-	// dispatch for each; nil: there is no such look-up.
-	Scan func(ctx context.Context, rec *reconcile.Reconciler, repository string) ([]plan.Dispatch, error)
-
 	Now func() time.Time
 	Log *slog.Logger
 }
@@ -55,6 +51,7 @@ type Run struct {
 	failed map[string]int       // looks that failed in a row, by upgrade
 	since  map[string]time.Time // when an upgrade was first seen in its state
 	state  map[string]string
+	found  []string // dispatches that are to be planned
 }
 
 // Result is what became of a run.
@@ -95,6 +92,10 @@ func New(o Options) *Run {
 	r := &Run{opts: o, queue: newQueue(), begun: o.Now(), failed: map[string]int{}, since: map[string]time.Time{}, state: map[string]string{}}
 	r.rec = reconcile.New(reconcile.Options{Store: o.Store, GitHub: o.GitHub, Upstream: o.Upstream, Mirrors: filepath.Join(o.Dir, "mirrors"), Backups: o.Backups,
 		Observers: o.Observers, CI: o.CI, Notify: o.Notify, Now: o.Now, Log: o.Log, Owner: reconcile.ActionOwner, TakeOver: o.Inputs.TakeOver, Carry: o.Name, Shallow: true,
+		Enqueue: func(_ context.Context, _ *sql.Tx, id string) error {
+			r.found = append(r.found, id)
+			return nil
+		},
 		Wake: func(_ context.Context, id string) error {
 			r.queue.set(id, o.Now())
 			return nil
@@ -143,7 +144,6 @@ func (r *Run) Do(ctx context.Context) (Result, error) {
 
 // dispatches takes what the event brought, or what a scan finds.
 func (r *Run) dispatches(ctx context.Context, todo Todo, p policy.Policy) error {
-	var list []plan.Dispatch
 	if todo.Dispatch != nil {
 		want := r.opts.Inputs.Event
 		if want == "" {
@@ -157,21 +157,21 @@ func (r *Run) dispatches(ctx context.Context, todo Todo, p policy.Policy) error 
 		if err != nil {
 			return fmt.Errorf("the dispatch is refused: %w", err)
 		}
-		list = append(list, d)
-	}
-	if todo.Scan && r.opts.Scan != nil {
-		found, err := r.opts.Scan(ctx, r.rec, r.opts.Event.Repository)
-		if err != nil {
-			return fmt.Errorf("looking for new versions: %w", err)
-		}
-		list = append(list, found...)
-	}
-	for _, d := range list {
-		id, _, err := r.opts.Store.AddDispatch(ctx, store.Dispatch{Image: d.Image.Name(), Tag: d.Tag, Digest: d.Digest, Status: d.Status, Provider: d.Provider,
-			HubLink: d.HubLink, Source: "action", Repository: r.opts.Event.Repository, Received: r.opts.Now()}, nil)
+		stored := reconcile.Stored(d, "repository_dispatch", r.opts.Event.Repository)
+		stored.Received = r.opts.Now()
+		id, _, err := r.opts.Store.AddDispatch(ctx, stored, nil)
 		if err != nil {
 			return err
 		}
+		r.found = append(r.found, id)
+	}
+	if todo.Scan && r.opts.Inputs.Scan {
+		// A registry that does not answer holds up nothing else.
+		if err := r.rec.ScanNow(ctx, r.opts.Event.Repository); err != nil {
+			r.out.Problems = append(r.out.Problems, "looking for new versions: "+err.Error())
+		}
+	}
+	for _, id := range r.found {
 		if err := r.rec.Dispatch(ctx, id); err != nil {
 			return err
 		}

@@ -86,6 +86,22 @@ func (r *Reconciler) scanIfDue(ctx context.Context, name string) error {
 	if err := r.opts.Store.Put(ctx, scanKey(name), now.UTC().Format(timeForm)); err != nil {
 		return err
 	}
+	return r.scanNow(ctx, name, v)
+}
+
+// ScanNow asks the registries about one repository, whenever it was asked last:
+// the Action is started by a clock of its own.
+func (r *Reconciler) ScanNow(ctx context.Context, name string) error {
+	v, err := r.viewNow(ctx, name)
+	if err != nil {
+		return err
+	}
+	return r.scanNow(ctx, name, v)
+}
+
+// scanNow looks for new versions of what a view pins, and has them dispatched.
+func (r *Reconciler) scanNow(ctx context.Context, name string, v *view) error {
+	now := r.opts.Now()
 	registries, ok := v.planner.Upstream.(Registries)
 	if !ok || r.opts.Enqueue == nil {
 		return errors.New("registries cannot be asked here")

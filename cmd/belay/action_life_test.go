@@ -1,6 +1,9 @@
 package main
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -175,5 +178,29 @@ func TestActionBelievesItsOwnCommentAlone(t *testing.T) {
 	w.ok(w.schedule(map[string]string{"time-limit": "3s"}))
 	if got := w.pull(1).State; got != "merged" {
 		t.Errorf("it is %s", got)
+	}
+}
+
+// TestActionScheduleLooksForNewVersions: without DIUN, the registries are asked.
+func TestActionScheduleLooksForNewVersions(t *testing.T) {
+	registry := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/v2/":
+		case "/v2/acme/web/tags/list":
+			_, _ = io.WriteString(w, `{"name":"acme/web","tags":["0.9.0","1.0.0","1.0.1","latest","1.1.0-rc.1"]}`)
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	defer registry.Close()
+	host := strings.TrimPrefix(registry.URL, "http://")
+	w := newWorkflows(t, map[string]string{"stacks/web/main.tf": stackOf(host + "/acme/web:1.0.0"), "stacks/data/main.tf": stackOf(host + "/acme/data:2.0.0"),
+		".github/belay.yml": strings.Replace(actionConfig, "docker.io/acme/web", `"`+host+`/acme/web"`, 1)})
+	r := w.ok(w.schedule(map[string]string{"scan": "true"}))
+	if n := len(w.repo.Pulls()); n != 1 || w.pull(1).Branch != "belay/web/1.0.1" {
+		t.Fatalf("%d pull requests\n%s", n, r.logs)
+	}
+	if !strings.Contains(r.logs, "a registry could not be asked") { // of acme/data, which it does not have
+		t.Errorf("nothing says which registry did not answer\n%s", r.logs)
 	}
 }

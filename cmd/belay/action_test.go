@@ -127,7 +127,7 @@ func (w *workflows) run(event string, payload any, inputs map[string]string) ran
 	env := map[string]string{"PATH": os.Getenv("PATH"), "HOME": dir, "RUNNER_TEMP": dir, "CI": "true", "GITHUB_ACTIONS": "true",
 		"GITHUB_EVENT_NAME": event, "GITHUB_EVENT_PATH": file("event.json", data), "GITHUB_OUTPUT": file("output", nil), "GITHUB_STEP_SUMMARY": file("summary", nil),
 		"GITHUB_REPOSITORY": w.repo.FullName(), "GITHUB_SERVER_URL": w.gh.URL(), "GITHUB_API_URL": w.gh.URL() + "/api/v3", "GITHUB_WORKSPACE": dir,
-		"GITHUB_RUN_ID": fmt.Sprint(9_000_000_000 + w.runs), "GITHUB_RUN_ATTEMPT": "1", "INPUT_TOKEN": w.token, "INPUT_WAIT": "0s"}
+		"GITHUB_RUN_ID": fmt.Sprint(9_000_000_000 + w.runs), "GITHUB_RUN_ATTEMPT": "1", "INPUT_TOKEN": w.token, "INPUT_WAIT": "0s", "INPUT_SCAN": "false"}
 	for k, v := range inputs {
 		env["INPUT_"+strings.ToUpper(k)] = v
 	}
