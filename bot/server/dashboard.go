@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/belaybot/belay/bot/credentials"
 	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/bot/reconcile"
 	"github.com/belaybot/belay/bot/server/page"
@@ -53,7 +54,8 @@ type Dashboard struct {
 	GitHub       string        // address of GitHub for people
 	People       People
 	Life         Life
-	Poll         time.Duration // how often the state is looked at while somebody looks on; 0: a second
+	Credentials  *credentials.Registry // what is known of the secrets; nil: nothing
+	Poll         time.Duration         // how often the state is looked at while somebody looks on; 0: a second
 }
 
 // dashboard serves the page.

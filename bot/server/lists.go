@@ -151,6 +151,7 @@ func (d *dashboard) list(w http.ResponseWriter, req *http.Request, v viewer) {
 		d.fail(w, req, err)
 		return
 	}
+	d.credentials(&view, v)
 	d.show(w, req, http.StatusOK, "list", view)
 }
 

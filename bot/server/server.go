@@ -112,6 +112,7 @@ func New(opts Options) *Server {
 		intake: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belay_dispatches_total", Help: "Dispatches received, by answer."}, []string{"code"}),
 		hooks:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belay_webhooks_total", Help: "GitHub webhooks received, by event."}, []string{"event"}),
 	}
+	opts.Dashboard.Credentials = opts.Credentials
 	s.page = newDashboard(opts.Dashboard, opts.Store, opts.Now, opts.Log)
 	s.page.token = s.authorized
 	s.metrics.MustRegister(s.intake, s.hooks, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), states{s})

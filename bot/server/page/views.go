@@ -51,6 +51,7 @@ type List struct {
 	Tone         string
 	Counts       []Choice // by group
 	Problems     []Problem
+	Credentials  []Credential
 	Day          []Dot
 	DaySays      string
 	Sections     []Section
@@ -184,4 +185,11 @@ type SignIn struct {
 	Frame
 	Href    string // where signing in begins; "" when it is not set up
 	Problem string
+}
+
+// Credential is a secret that belay works with, as people see it: by its label,
+// and never by its value.
+type Credential struct {
+	Name, Text string
+	Tone       string
 }
