@@ -16,9 +16,15 @@ import (
 
 var snapshots = schema.GroupVersionResource{Group: "snapshot.storage.k8s.io", Version: "v1", Resource: "volumesnapshots"}
 
-// snapshots has the cluster know volume snapshots.
+// snapshots has the cluster know volumes and their snapshots.
 func (w *world) snapshots(t *testing.T) {
 	t.Helper()
+	w.crds.Do(func() { w.install(t) })
+}
+
+func (w *world) install(t *testing.T) {
+	t.Helper()
+	must(t, w.plane.StartStorage(t.Context()))
 	file, err := os.Open("../cluster/testdata/crds/volumesnapshots.yaml")
 	must(t, err)
 	defer file.Close()

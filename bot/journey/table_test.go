@@ -64,7 +64,7 @@ func TestJourneys(t *testing.T) {
 			"audiobookshelf": audiobookshelf, "owntracks": owntracks, "open-webui": openWebUI, "immich": immich, "coturn": coturn, "shlink": shlink,
 			"phpipam": phpipam, "onlyoffice": onlyOffice, "paperless-ngx": paperless, "linkwarden": linkwarden, "synapse": synapse, "dawarich": dawarich,
 			"one file": oneFile, "shared backup": sharedBackup, "failed backup": failedBackup, "ignored image": ignoredImage, "cut pipeline": cutPipeline,
-			"failed revert": failedRevert, "failed apply": failedApply, "gateway": gateway,
+			"failed revert": failedRevert, "failed apply": failedApply, "gateway": gateway, "sqlite on a volume": sqliteOnAVolume,
 		} {
 			group.Go(func() error {
 				t.Run(name, func(t *testing.T) { journey(t, w) })

@@ -16,6 +16,7 @@ type object struct {
 	Name      string
 	Image     string // in Terraform's words: "acme/web:${var.tag}"
 	Memory    string // limit; "" for none
+	Claim     string // of the volume "data"; "" for none
 	Recreate  bool   // the old pod ends before the new one begins
 	Ignored   bool   // lifecycle.ignore_changes covers the image
 }
@@ -40,7 +41,11 @@ func (o object) terraform() string {
 	if o.Memory != "" {
 		container += fmt.Sprintf("  resources {\n    limits = {\n      memory = %q\n    }\n  }\n", o.Memory)
 	}
-	body := "template {\n  spec {\n" + indent(container+"}\n", 4) + "  }\n}\n"
+	container += "}\n"
+	if o.Claim != "" {
+		container += fmt.Sprintf("volume {\n  name = \"data\"\n  persistent_volume_claim {\n    claim_name = %q\n  }\n}\n", o.Claim)
+	}
+	body := "template {\n  spec {\n" + indent(container, 4) + "  }\n}\n"
 	switch {
 	case o.Kind == "cron_job_v1":
 		body = "schedule = \"0 3 * * *\"\njob_template {\n  spec {\n" + indent(body, 4) + "  }\n}\n"
@@ -108,6 +113,9 @@ func readStack(text string, outputs map[string]cty.Value) ([]object, error) {
 		if resources := block(container, "resources"); resources != nil {
 			limits, _ := resources.Attributes["limits"].Expr.Value(context())
 			o.Memory = limits.GetAttr("memory").AsString()
+		}
+		if claim := block(spec, "template", "spec", "volume", "persistent_volume_claim"); claim != nil {
+			o.Claim = str(claim, "claim_name", context())
 		}
 		out = append(out, o)
 	}

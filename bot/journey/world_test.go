@@ -43,6 +43,7 @@ type world struct {
 	site     *site
 	watched  *watched
 	store    *store.Store
+	crds     sync.Once // of volume snapshots
 
 	mu        sync.Mutex
 	pipelines map[string]*pipeline            // by repository
