@@ -266,7 +266,7 @@ func (j *journey) cronJob(namespace, name string, script kube.Script) {
 	j.Helper()
 	image := "ghcr.io/acme/" + namespace + "-" + name + ":1"
 	j.world.plane.Kubelet.Play(image, script)
-	must(j, object{Kind: "cron_job_v1", Namespace: namespace, Name: name, Image: image}.apply(j.Context(), j.world.client))
+	must(j, j.world.plane.Apply(j.Context(), object{Kind: "cron_job_v1", Namespace: namespace, Name: name, Image: image}))
 }
 
 // namespace makes a namespace that no stack makes.

@@ -8,14 +8,6 @@ import (
 	"time"
 
 	"github.com/zclconf/go-cty/cty"
-	appsv1 "k8s.io/api/apps/v1"
-	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/resource"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/util/retry"
 )
 
 // pipeline plays the CI of one repository: it brings the stacks of every new
@@ -112,90 +104,10 @@ func (p *pipeline) apply(sha string) error {
 			return err
 		}
 		for _, o := range objects {
-			if err := retry.RetryOnConflict(retry.DefaultBackoff, func() error { return o.apply(ctx, p.j.world.client) }); err != nil {
+			if err := p.j.world.plane.Apply(ctx, o); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
-}
-
-// apply makes or changes one workload. Replicas stay as they are found.
-func (o object) apply(ctx context.Context, client kubernetes.Interface) error {
-	_, err := client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: o.Namespace}}, metav1.CreateOptions{})
-	if err != nil && !apierrors.IsAlreadyExists(err) {
-		return err
-	}
-	meta, selector := metav1.ObjectMeta{Name: o.Name, Namespace: o.Namespace}, &metav1.LabelSelector{MatchLabels: o.labels()}
-	switch o.Kind {
-	case "deployment":
-		api := client.AppsV1().Deployments(o.Namespace)
-		d, err := api.Get(ctx, o.Name, metav1.GetOptions{})
-		if apierrors.IsNotFound(err) {
-			d = &appsv1.Deployment{ObjectMeta: meta, Spec: appsv1.DeploymentSpec{Selector: selector, Template: o.template()}}
-			if o.Recreate {
-				d.Spec.Strategy.Type = appsv1.RecreateDeploymentStrategyType
-			}
-			_, err = api.Create(ctx, d, metav1.CreateOptions{})
-			return err
-		}
-		if err != nil || !o.change(&d.Spec.Template) {
-			return err
-		}
-		_, err = api.Update(ctx, d, metav1.UpdateOptions{})
-		return err
-	case "stateful_set":
-		api := client.AppsV1().StatefulSets(o.Namespace)
-		s, err := api.Get(ctx, o.Name, metav1.GetOptions{})
-		if apierrors.IsNotFound(err) {
-			_, err = api.Create(ctx, &appsv1.StatefulSet{ObjectMeta: meta, Spec: appsv1.StatefulSetSpec{Selector: selector, Template: o.template()}}, metav1.CreateOptions{})
-			return err
-		}
-		if err != nil || !o.change(&s.Spec.Template) {
-			return err
-		}
-		_, err = api.Update(ctx, s, metav1.UpdateOptions{})
-		return err
-	}
-	api := client.BatchV1().CronJobs(o.Namespace)
-	c, err := api.Get(ctx, o.Name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		c = &batchv1.CronJob{ObjectMeta: meta, Spec: batchv1.CronJobSpec{Schedule: "0 3 1 1 *", ConcurrencyPolicy: batchv1.ForbidConcurrent,
-			JobTemplate: batchv1.JobTemplateSpec{Spec: batchv1.JobSpec{BackoffLimit: new(int32), Template: o.template()}}}}
-		c.Spec.JobTemplate.Spec.Template.Spec.RestartPolicy = corev1.RestartPolicyNever
-		_, err = api.Create(ctx, c, metav1.CreateOptions{})
-		return err
-	}
-	if err != nil || !o.change(&c.Spec.JobTemplate.Spec.Template) {
-		return err
-	}
-	_, err = api.Update(ctx, c, metav1.UpdateOptions{})
-	return err
-}
-
-func (o object) labels() map[string]string { return map[string]string{"app": o.Name} }
-
-func (o object) template() corev1.PodTemplateSpec {
-	c := corev1.Container{Name: o.Name, Image: o.Image}
-	if o.Memory != "" {
-		c.Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(o.Memory)}
-	}
-	t := corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: o.labels()}, Spec: corev1.PodSpec{Containers: []corev1.Container{c}, TerminationGracePeriodSeconds: new(int64(1))}}
-	if o.Claim != "" {
-		t.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: o.Claim}}}}
-	}
-	return t
-}
-
-// change brings image and memory to a template, and reports whether they are others.
-func (o object) change(t *corev1.PodTemplateSpec) bool {
-	c, want := &t.Spec.Containers[0], o.template().Spec.Containers[0]
-	changed := false
-	if c.Image != want.Image && !o.Ignored {
-		c.Image, changed = want.Image, true
-	}
-	if !c.Resources.Limits.Memory().Equal(*want.Resources.Limits.Memory()) {
-		c.Resources.Limits, changed = want.Resources.Limits, true
-	}
-	return changed
 }

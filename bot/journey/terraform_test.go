@@ -7,26 +7,20 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/belaybot/belay/bot/sandbox/kube"
 )
 
-// object is a workload: as a stack describes it, or as CI reads it there.
-type object struct {
-	Kind      string // deployment, stateful_set, cron_job_v1
-	Namespace string
-	Name      string
-	Image     string // in Terraform's words: "acme/web:${var.tag}"
-	Memory    string // limit; "" for none
-	Claim     string // of the volume "data"; "" for none
-	Recreate  bool   // the old pod ends before the new one begins
-	Ignored   bool   // lifecycle.ignore_changes covers the image
-}
+// object is a workload: as a stack describes it, its image in Terraform's words
+// ("acme/web:${var.tag}"), or as CI reads it there.
+type object = kube.Workload
 
 // stack writes the Terraform of a service: what stands before, and its workloads.
 func stack(before string, objects ...object) string {
 	var b strings.Builder
 	b.WriteString(before)
 	for _, o := range objects {
-		b.WriteString("\n" + o.terraform())
+		b.WriteString("\n" + terraform(o))
 	}
 	return strings.TrimPrefix(b.String(), "\n")
 }
@@ -36,7 +30,7 @@ func ingress(namespace, host string) string {
 	return fmt.Sprintf("resource \"kubernetes_ingress_v1\" %[1]q {\n  metadata {\n    name      = %[1]q\n    namespace = %[1]q\n  }\n  spec {\n    rule {\n      host = %[2]q\n    }\n  }\n}\n", namespace, host)
 }
 
-func (o object) terraform() string {
+func terraform(o object) string {
 	container := fmt.Sprintf("container {\n  name  = %q\n  image = %q # pinned\n", o.Name, o.Image)
 	if o.Memory != "" {
 		container += fmt.Sprintf("  resources {\n    limits = {\n      memory = %q\n    }\n  }\n", o.Memory)

@@ -27,8 +27,8 @@ var scenes = []scene{
 }
 
 type demoFlags struct {
-	plan, keep, verbose, offline bool
-	repo, listen                 string
+	plan, keep, verbose, offline, kube bool
+	repo, listen                       string
 }
 
 func newDemo() *cobra.Command {
@@ -47,12 +47,17 @@ by itself, one that goes up step by step as a person agrees, one that fails and
 is undone, and one whose backup fails. It ends by itself; its exit status is 1 when an upgrade
 did not end as it should have.
 
+With --kube the cluster is a real one: etcd, the API server and the controllers
+of Kubernetes on this machine, with a node that plays scripts in place of
+running containers. hack/setup kube builds them once, from belay's source.
+
 With --repo it takes a copy of your own repository instead, and waits for
 dispatches: each is answered with the pull request that belay would open.
 Release notes are then looked up on GitHub, as belay plan does.`,
 		Example: `  belay demo
   belay demo --plan     only what belay plan says; nothing is started
   belay demo --keep     leave it running, to look around
+  belay demo --kube     the same on a real Kubernetes control plane
   belay demo --repo ~/home-ops`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
@@ -60,11 +65,13 @@ Release notes are then looked up on GitHub, as belay plan does.`,
 	c.Flags().BoolVar(&f.plan, "plan", false, "show plans only, and the whole text of a pull request")
 	c.Flags().BoolVar(&f.keep, "keep", false, "leave everything running at the end, until Ctrl-C")
 	c.Flags().BoolVar(&f.verbose, "verbose", false, "print belay's own log on standard error")
+	c.Flags().BoolVar(&f.kube, "kube", false, "play on a real Kubernetes control plane, which make kube or hack/setup kube builds once")
 	c.Flags().StringVar(&f.repo, "repo", "", "play on a copy of the repository in this `directory`")
 	c.Flags().BoolVar(&f.offline, "offline", false, "with --repo: ask nobody for release notes, use cached answers only")
 	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:0", "`address` at which belay serve listens")
 	_ = c.MarkFlagDirname("repo")
 	c.MarkFlagsMutuallyExclusive("plan", "keep", "repo")
+	c.MarkFlagsMutuallyExclusive("plan", "kube", "repo")
 	return c
 }
 
@@ -96,7 +103,7 @@ func (f *demoFlags) run(c *cobra.Command) (err error) {
 	if err := showPlans(c, dir, show); err != nil || f.plan {
 		return err
 	}
-	s, err := setStage(c.Context(), dir, f.listen, out, log)
+	s, err := setStage(c.Context(), dir, f.listen, f.kube, out, log)
 	if err != nil {
 		return err
 	}

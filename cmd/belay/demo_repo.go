@@ -146,6 +146,6 @@ func newStage(out *timeline) (*stage, error) {
 	if err := needGit(); err != nil {
 		return nil, err
 	}
-	return &stage{out: out, cluster: simcluster.New(simcluster.Options{Backup: backupTime}), events: make(chan notify.Event, 256),
+	return &stage{out: out, cluster: simulated{simcluster.New(simcluster.Options{Backup: backupTime})}, events: make(chan notify.Event, 256),
 		told: map[string][]notify.Event{}, ended: make(chan struct{})}, nil
 }

@@ -21,9 +21,7 @@ import (
 	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/bot/notify"
 	"github.com/belaybot/belay/bot/planner"
-	"github.com/belaybot/belay/bot/reconcile"
 	"github.com/belaybot/belay/bot/sandbox"
-	"github.com/belaybot/belay/bot/sandbox/simcluster"
 	"github.com/belaybot/belay/bot/server"
 	"github.com/belaybot/belay/bot/upstream"
 	"github.com/belaybot/belay/rules/notes"
@@ -31,12 +29,12 @@ import (
 )
 
 // stage is where the demo plays: belay as serve runs it, a stand-in for GitHub
-// on loopback, a simulated cluster, and the CI between them.
+// on loopback, a cluster, and the CI between them.
 type stage struct {
 	out     *timeline
 	gh      *sandbox.GitHub
 	repo    *sandbox.Repository
-	cluster *simcluster.Cluster
+	cluster scenery
 	run     *process
 	ear     *http.Server // takes what belay tells people
 	events  chan notify.Event
@@ -57,7 +55,7 @@ const (
 // demoConfig shortens the windows of the sample's belay.yml, takes all
 // upgrades but one in one step, and names where notes are, since no registry is asked.
 func demoConfig(text string) string {
-	return strings.Replace(text, "\nverify:\n", "\nverify:\n  safe: 3s\n  caution: 4s\n  interval: 1s\n", 1) + `steps: { default: direct, services: { url: major } }
+	return strings.Replace(text, "\nverify:\n", "\nverify:\n  safe: 3s\n  caution: 4s\n  interval: 1s\n  settle: 3s\n", 1) + `steps: { default: direct, services: { url: major } }
 sources:
   linkwarden/linkwarden: linkwarden/linkwarden
   shlinkio/shlink: shlinkio/shlink
@@ -75,10 +73,17 @@ func needGit() error {
 }
 
 // setStage starts everything. dir has the sample repository and its notes.
-func setStage(ctx context.Context, dir, listen string, out *timeline, log io.Writer) (*stage, error) {
+func setStage(ctx context.Context, dir, listen string, real bool, out *timeline, log io.Writer) (*stage, error) {
 	s, err := newStage(out)
 	if err != nil {
 		return nil, err
+	}
+	if real {
+		c, err := newRealCluster(ctx)
+		if err != nil {
+			return nil, err
+		}
+		s.cluster = c
 	}
 	if err := s.set(ctx, dir, listen, slog.New(slog.NewTextHandler(log, nil))); err != nil {
 		return nil, errors.Join(err, s.close())
@@ -108,6 +113,10 @@ func (s *stage) set(ctx context.Context, dir, listen string, log *slog.Logger) e
 	}
 	s.repo.RequireChecks(planCheck)
 	s.repo.AutoChecks(map[string]string{planCheck: "success"})
+	observe, err := s.cluster.prepare(ctx, s.repo, log)
+	if err != nil {
+		return err
+	}
 	hook, err := s.listen()
 	if err != nil {
 		return err
@@ -115,7 +124,7 @@ func (s *stage) set(ctx context.Context, dir, listen string, log *slog.Logger) e
 	p := parts{state: filepath.Join(dir, "state"), listen: listen, workers: 4, log: log,
 		github:    github.Options{AppID: s.gh.AppID(), URL: s.gh.URL(), Log: log, Key: func() ([]byte, error) { return s.gh.PrivateKey(), nil }},
 		upstream:  s.upstream(filepath.Join(dir, "upstream")),
-		observe:   observing{backups: s.cluster, observers: []reconcile.Observer{s.cluster}},
+		observe:   observe,
 		diunToken: func() string { return demoToken }, webhookSecret: s.gh.Secret,
 		notify: notify.Options{Webhook: func() string { return hook }}}
 	p.page = server.Dashboard{Auth: server.AuthGitHub, ClientID: s.gh.ClientID(), ClientSecret: s.gh.ClientSecret}
@@ -124,7 +133,7 @@ func (s *stage) set(ctx context.Context, dir, listen string, log *slog.Logger) e
 	}
 	s.gh.SetWebhook(s.run.url() + "/github/webhook")
 	s.gh.SetCallback(s.run.url() + "/signin/callback")
-	s.ci.Go(s.apply)
+	s.ci.Go(func() { s.apply(log) })
 	return nil
 }
 
@@ -208,7 +217,10 @@ func (s *stage) listen() (string, error) {
 
 // apply is the CI of the sample: a moment after a merge, the cluster runs what
 // main has, and the commit says so.
-func (s *stage) apply() {
+func (s *stage) apply(log *slog.Logger) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() { <-s.ended; cancel() }()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	begun := map[string]bool{}
@@ -222,10 +234,12 @@ func (s *stage) apply() {
 			if !s.pass(applyTime) {
 				return
 			}
-			if service, version, ok := applied(p.Title); ok {
-				s.cluster.Apply(service, version)
+			state := "success"
+			if err := s.cluster.apply(ctx, p); err != nil {
+				log.Error("CI cannot apply the merge", "sha", p.MergeSHA, "why", err)
+				state = "failure"
 			}
-			s.repo.SetStatus(p.MergeSHA, applyCheck, "success")
+			s.repo.SetStatus(p.MergeSHA, applyCheck, state)
 		}
 		select {
 		case <-s.ended:

@@ -18,7 +18,7 @@ import (
 func (s *stage) story(ctx context.Context) error {
 	s.out.start = time.Now()
 	s.repo.SetPermission("bo", "read")
-	s.out.note(fmt.Sprintf("belay serve runs at %s: open it in a browser and sign in as ana, who may act, or bo, who may look. GitHub is a stand-in at %s with real git; the cluster is simulated, and watches that take minutes take seconds.", s.run.url(), s.gh.URL()))
+	s.out.note(fmt.Sprintf("belay serve runs at %s: open it in a browser and sign in as ana, who may act, or bo, who may look. GitHub is a stand-in at %s with real git; %s, and watches that take minutes take seconds.", s.run.url(), s.gh.URL(), s.cluster.words()))
 	for _, chapter := range []func(context.Context) error{s.safe, s.caution, s.failing, s.unsaved, s.floating, s.sum} {
 		if err := chapter(ctx); err != nil {
 			return fmt.Errorf("demo: %w", err)

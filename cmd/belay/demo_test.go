@@ -12,6 +12,9 @@ import (
 
 	"github.com/belaybot/belay/bot/notify"
 	"github.com/belaybot/belay/bot/sandbox"
+	"github.com/belaybot/belay/bot/sandbox/kube"
+	"github.com/belaybot/belay/rules/image"
+	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/policy"
 	"github.com/belaybot/belay/testdata"
 )
@@ -91,6 +94,71 @@ func TestQuoteShowsTheBeginningAndCountsTheRest(t *testing.T) {
 	line.quote("#1  upgrade", "See [the notes](https://example.org/a/b) "+strings.Repeat("word ", 12)+"\n\ntwo\nthree\nfour\n", 4)
 	want := "\n         #1  upgrade\n         │ See [the notes] word word word word word word\n         │ word word word word word word\n         │\n         │ two\n         └ and 2 more lines\n\n"
 	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// demo runs belay demo and returns what it printed.
+func demo(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	c := newDemo()
+	c.SetArgs(args)
+	c.SetOut(&out)
+	c.SetErr(&out)
+	c.SilenceUsage, c.SilenceErrors = true, true
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	err := c.ExecuteContext(ctx)
+	return out.String(), err
+}
+
+func TestDemoOnARealControlPlane(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what needs a control plane")
+	}
+	out, err := demo(t, "--kube")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{
+		"the cluster is a real Kubernetes control plane at https://127.0.0.1:",
+		"linkwarden #1", "paperless-ngx-", "was killed for want of memory (OOMKilled)", "Undone: 2.16.4 is back", "Job dbaas/mysql-backup-", "All of it ended as it should",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in\n%s", want, out)
+		}
+	}
+}
+
+func TestDemoSaysHowToGetAControlPlane(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	out, err := demo(t, "--kube")
+	var bad usage
+	if !errors.As(err, &bad) || !strings.Contains(err.Error(), "run hack/setup kube") || !strings.Contains(err.Error(), "leave --kube out") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestDemoReadsWorkloadsFromPins(t *testing.T) {
+	pins := []pin.Pin{
+		{Address: "module.app.module.workload.kubernetes_deployment_v1.this", Namespace: "web", Workload: "web", Version: "1.0"},
+		{Address: "module.app.module.workload.kubernetes_deployment_v1.this", Namespace: "web", Workload: "web", Version: "2.0"},
+		{Address: "kubernetes_stateful_set.db", Workload: "db", Service: "data", Version: "3.0", IgnoreChanges: true},
+		{Address: "docker_container.x", Workload: "x", Version: "1"},
+	}
+	for i := range pins {
+		ref, err := image.Parse([]string{"acme/web", "busybox", "acme/db", "acme/x"}[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		pins[i].Image = ref
+	}
+	want := []kube.Workload{
+		{Kind: "deployment_v1", Namespace: "web", Name: "web", Image: "acme/web:1.0", Beside: []string{"busybox:2.0"}},
+		{Kind: "stateful_set", Namespace: "data", Name: "db", Image: "acme/db:3.0", Ignored: true},
+	}
+	if diff := cmp.Diff(want, workloads(pins)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
