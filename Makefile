@@ -36,6 +36,7 @@ check: ## formatting, vet, linters, import direction, generated files
 	$(GO) vet $(PACKAGES)
 	$(TOOL) staticcheck $(PACKAGES)
 	$(TOOL) golangci-lint run $(PACKAGES)
+	$(GO) tool -modfile=hack/actionlint/go.mod actionlint -shellcheck= -pyflakes= .github/workflows/*.yml docs/examples/*.yml
 	$(GO) mod verify >/dev/null
 	$(GO) mod tidy -diff
 	$(GO) test -count=1 -run 'Golden|Schema|Current' $(CURRENT) >/dev/null

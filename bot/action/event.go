@@ -28,7 +28,11 @@ type payload struct {
 	PullRequest struct {
 		Number int `json:"number"`
 		Head   struct {
-			SHA string `json:"sha"`
+			SHA  string `json:"sha"`
+			Ref  string `json:"ref"`
+			Repo struct {
+				FullName string `json:"full_name"`
+			} `json:"repo"` // null where the fork is gone
 		} `json:"head"`
 	} `json:"pull_request"`
 	Issue struct {
@@ -85,7 +89,7 @@ func Read(getenv func(string) string) (Event, error) {
 	}
 	var data []byte
 	if err == nil {
-		data, err = os.ReadFile(name) //nolint:gosec // the runner names it
+		data, err = os.ReadFile(name)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return e, errors.New("GITHUB_EVENT_PATH names no file: the runner writes the event there")
@@ -106,6 +110,7 @@ type Todo struct {
 	Type     string          // its event_type; "" where a person started the run by hand
 	Pull     int             // the one pull request that it concerns, 0 for none
 	Head     string          // of Pull, where its changes may have to be judged
+	Foreign  bool            // Pull's branch is none of belay's
 	Commit   string          // the commit that something was reported of
 	All      bool            // every upgrade is carried on
 	Scan     bool            // new versions are looked for
@@ -129,10 +134,15 @@ func (e Event) Todo() Todo {
 		}
 		return Todo{Pull: p.Issue.Number}
 	case "pull_request", "pull_request_target":
-		if p.Action == "closed" {
-			return Todo{Pull: p.PullRequest.Number}
+		out := Todo{Pull: p.PullRequest.Number, Head: p.PullRequest.Head.SHA}
+		out.Foreign = !strings.HasPrefix(p.PullRequest.Head.Ref, "belay/") || !strings.EqualFold(p.PullRequest.Head.Repo.FullName, e.Repository)
+		switch {
+		case p.Action == "closed" && out.Foreign:
+			return Todo{Nothing: "somebody's pull request was closed"}
+		case p.Action == "closed":
+			out.Head = ""
 		}
-		return Todo{Pull: p.PullRequest.Number, Head: p.PullRequest.Head.SHA}
+		return out
 	case "pull_request_review":
 		return Todo{Pull: p.PullRequest.Number}
 	case "check_run":

@@ -112,6 +112,9 @@ func (r *Run) Do(ctx context.Context) (Result, error) {
 		return r.out, nil
 	}
 	if todo.Pull != 0 {
+		if todo.Foreign { // that takes fewer permissions
+			return r.out, r.assess(ctx, todo)
+		}
 		id, err := r.rec.TakeUpPull(ctx, r.opts.Event.Repository, todo.Pull)
 		if err != nil {
 			return r.out, err

@@ -90,7 +90,7 @@ func (f *actionFlags) run(ctx context.Context, out, errs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
+	defer func() { _ = os.RemoveAll(dir) }() //nolint:gosec // it was made a moment ago
 	run, end, err := f.prepare(ctx, a, event, in, dir, log)
 	if err != nil {
 		a.Errorf("%s", err.Error())

@@ -127,7 +127,8 @@ func TestActionLeavesOutWhatAPersonClosed(t *testing.T) {
 	w := newWorkflows(t, nil)
 	w.ok(w.dispatch("acme/web", "1.0.1", nil))
 	w.repo.Close(1, "ana")
-	w.ok(w.run("pull_request", example(t, "pull_request", "closed", map[string]any{"pull_request": map[string]any{"number": 1}}), nil))
+	w.ok(w.run("pull_request", example(t, "pull_request", "closed", map[string]any{"pull_request": map[string]any{"number": 1,
+		"head": map[string]any{"ref": "belay/web/1.0.1", "repo": map[string]any{"full_name": "acme/home-ops"}}}}), nil))
 	r := w.ok(w.dispatch("acme/web", "1.0.1", nil))
 	if n := len(w.repo.Pulls()); n != 1 || !strings.Contains(r.summary, "left out") {
 		t.Errorf("%d pull requests\n%s", n, r.summary)
