@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -170,6 +171,9 @@ func rowOf(u store.Upgrade) row {
 		r.Risk, r.Security, r.Says = string(s.Risk), len(s.Security) > 0, s.Waits
 		if !s.Entered.IsZero() {
 			r.Since = s.Entered
+		}
+		if l := s.Ladder; l != nil && len(l.Rungs) > 1 {
+			r.Step = fmt.Sprintf("%d/%d", l.Place, len(l.Rungs))
 		}
 		if s.Failure != "" && u.State != string(lifecycle.Verified) {
 			r.Says = s.Failure

@@ -231,6 +231,33 @@ func TestPageEscapes(t *testing.T) {
 	}
 }
 
+// TestPageLadder shows a step among the others of its ladder.
+func TestPageLadder(t *testing.T) {
+	s := newScene(t)
+	s.fill()
+	s.put(store.Upgrade{ID: "ustep1", Service: "url", From: "4.3.4", To: "4.4.0", State: "verified", Pull: 9, Ladder: "ustep1", Place: 1}, object{"risk": "caution"})
+	s.put(store.Upgrade{ID: "ustood", Service: "wiki", From: "1.0", To: "2.0", State: "unverified", Pull: 8, Ladder: "ustood", Place: 1},
+		object{"ladder": object{"id": "ustood", "from": "1.0", "rungs": []string{"2.0", "3.0"}, "place": 1, "stopped": "the ladder stands at step 1 of 2: nobody could see how 2.0 fares; `/upgrade step` goes on"}, "merge": object{"sha": "a"}})
+	ana := s.as("ana")
+	_, list := s.get(ana, "/")
+	_, step := s.get(ana, "/u/uopen")
+	_, stood := s.get(ana, "/u/ustood")
+	for _, tc := range []struct{ name, page, want string }{
+		{"the list names the step", list, "step 2/3"},
+		{"the step before is there, done", step, `<li class="s-done"><span class="dot" aria-hidden="true"></span><a href="/u/ustep1">4.4.0</a><span class="hide">: verified</span>`},
+		{"this one is here", step, `<li class="s-here" aria-current="step">`},
+		{"the next is ahead", step, `<li class="s-ahead"><span class="dot" aria-hidden="true"></span>5.1.0<span class="hide">: ahead</span>`},
+		{"what is left out has its reason", step, "5.0.0: the registry has no image"},
+		{"all steps can be agreed to", step, `<input type="hidden" name="args" value="all">`},
+		{"a ladder that stands says why", stood, "The ladder stands at step 1 of 2: nobody could see how 2.0 fares; <code>/upgrade step</code> goes on"},
+		{"and can go on", stood, "Next step"},
+	} {
+		if !strings.Contains(tc.page, tc.want) {
+			t.Errorf("%s: no %q", tc.name, tc.want)
+		}
+	}
+}
+
 // TestPageHeaders holds what keeps the page to itself.
 func TestPageHeaders(t *testing.T) {
 	s := newScene(t)

@@ -189,8 +189,8 @@ func (s *scene) fill() {
 			"traces": []any{trace(ago(8*h+2*m), object{"kind": "rollout", "name": "deployment links/linkwarden", "marks": "pggggggg"}, object{"kind": "http", "name": "https://links.example.org", "marks": "-bgggggg", "note": "502 Bad Gateway"})}},
 		event(9*h, "belay", "open pull request", "a new version is there"), event(8*h+10*m, "belay", "start backup", "ready to merge: the backup comes first"),
 		event(8*h+6*m, "belay", "merge", "all gates are open"), event(8*h+2*m, "belay", "watching", "applied"), event(8*h, "belay", "verified", "healthy through the whole window"))
-	s.put(store.Upgrade{ID: "uopen", Service: "url", From: "4.3.4", To: "5.0.2", State: "open", Pull: 2, Created: ago(14 * h)},
-		object{"risk": "caution", "entered": ago(14 * h), "waits": "waits for an approving review, or /upgrade approve", "head": strings.Repeat("b", 40), "steps": []string{"4.4.0", "5.0.0", "5.0.2"},
+	s.put(store.Upgrade{ID: "uopen", Service: "url", From: "4.3.4", To: "5.0.2", State: "open", Pull: 2, Created: ago(14 * h), Ladder: "ustep1", Place: 2},
+		object{"risk": "caution", "entered": ago(14 * h), "waits": "waits for an approving review, or /upgrade approve", "head": strings.Repeat("b", 40), "ladder": object{"id": "ustep1", "from": "4.3.4", "rungs": []string{"4.4.0", "5.0.2", "5.1.0"}, "place": 2, "previous": "ustep1", "left": []any{object{"version": "5.0.0", "why": "the registry has no image"}}},
 			"gates":   []string{"waits for an approving review, or /upgrade approve", "waits for the window in which belay merges"},
 			"reasons": []string{"major bump: 4.3.4 → 5.0.2"}, "security": []string{"CVE-2026-1234"}, "migration": true, "blockers": []string{"CAUTION is never merged without a person"},
 			"evidence": []any{object{"version": "5.0.0", "text": "The REDIRECT_APPEND_EXTRA_PATH environment variable was removed.", "strong": true, "url": "https://github.com/shlinkio/shlink/releases/tag/v5.0.0",

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/belaybot/belay/bot/reconcile"
@@ -45,8 +44,18 @@ func (d *dashboard) upgrade(w http.ResponseWriter, req *http.Request, v viewer) 
 		return
 	}
 	group := lifecycle.GroupOf(lifecycle.State(u.State), s.Waits)
-	view := page.Upgrade{Frame: d.frame(req, v, u.Service+" "+u.From+" → "+u.To), Upgrade: u, Shown: s, Group: group, Tone: page.Tone(u.State, group), Ladder: ladder(u, s),
+	view := page.Upgrade{Frame: d.frame(req, v, u.Service+" "+u.From+" → "+u.To), Upgrade: u, Shown: s, Group: group, Tone: page.Tone(u.State, group),
 		May: v.writes(u.Repository), Head: head(u, s)}
+	if view.Ladder, err = d.ladder(req, u, s); err != nil {
+		d.fail(w, req, err)
+		return
+	}
+	if l := s.Ladder; l != nil {
+		view.Stopped = l.Stopped
+		for _, x := range l.Left {
+			view.Left = append(view.Left, x.Version+": "+x.Why)
+		}
+	}
 	d.follow(&view.Frame, req, u.ID, u.Updated)
 	var marks []page.Mark
 	for _, e := range events {
@@ -90,21 +99,46 @@ func trailed(e store.Event) page.Event {
 	return out
 }
 
-// ladder is the way through the versions between, and where it stands.
-func ladder(u store.Upgrade, s reconcile.Shown) []page.Rung {
-	var out []page.Rung
-	at := slices.Index(s.Steps, u.To)
-	for i, version := range s.Steps {
-		stands := "ahead"
-		switch {
-		case i < at || i == at && lifecycle.State(u.State) == lifecycle.Verified:
-			stands = "done"
-		case i == at:
-			stands = "here"
-		}
-		out = append(out, page.Rung{Version: version, Stands: stands})
+// ladder is the way through the versions between, and where each step stands.
+// Before its first step is drawn, the plan says what the way would be.
+func (d *dashboard) ladder(req *http.Request, u store.Upgrade, s reconcile.Shown) ([]page.Rung, error) {
+	rungs := s.Steps
+	if s.Ladder != nil {
+		rungs = s.Ladder.Rungs
 	}
-	return out
+	steps, err := d.state.Ladder(req.Context(), u.Ladder)
+	if err != nil {
+		return nil, err
+	}
+	var out []page.Rung
+	for i, version := range rungs {
+		r := page.Rung{Version: version, Stands: "ahead"}
+		for _, step := range steps { // the last try counts
+			if step.Place == i+1 && step.ID != u.ID {
+				r.ID, r.State, r.Stands = step.ID, step.State, stands(lifecycle.State(step.State))
+			}
+		}
+		if s.Ladder != nil && s.Ladder.Place == i+1 || s.Ladder == nil && version == u.To {
+			r.ID, r.State, r.Stands = "", u.State, "here"
+			if lifecycle.State(u.State).Final() {
+				r.Stands = stands(lifecycle.State(u.State))
+			}
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// stands is how a step of a ladder looks.
+func stands(s lifecycle.State) string {
+	switch s {
+	case lifecycle.Verified, lifecycle.Unverified, lifecycle.Obsolete:
+		return "done"
+	case lifecycle.Aborted, lifecycle.Reverting, lifecycle.Restoring, lifecycle.Undoing, lifecycle.Rewatching, lifecycle.Critical, lifecycle.Reverted, lifecycle.Failed, lifecycle.NotDeployed, lifecycle.Closed:
+		return "failed"
+	case lifecycle.Queued, lifecycle.Open, lifecycle.BackingUp, lifecycle.Applying, lifecycle.Watching:
+	}
+	return "here"
 }
 
 var labels = map[command.Verb]string{command.Approve: "Approve", command.Hold: "Hold", command.Resume: "Resume", command.Retry: "Try again", command.Rollback: "Roll back",
@@ -114,7 +148,8 @@ var labels = map[command.Verb]string{command.Approve: "Approve", command.Hold: "
 // buttons are the commands that make sense now.
 func buttons(u store.Upgrade, s reconcile.Shown) []page.Button {
 	offers := command.Offers(command.Situation{State: lifecycle.State(u.State), Pull: u.Pull != 0, Held: s.Held != nil, Approved: s.Approved != nil,
-		Backup: s.Backup.Source != "", Restore: s.Backup.Restorable && s.Backup.State == string(lifecycle.Good), Clashes: len(s.Clashes) > 0, Fix: s.Offer != nil, Merged: s.MergeSHA != ""})
+		Backup: s.Backup.Source != "", Restore: s.Backup.Restorable && s.Backup.State == string(lifecycle.Good), Clashes: len(s.Clashes) > 0, Fix: s.Offer != nil, Merged: s.MergeSHA != "",
+		Ahead: len(s.Ladder.Ahead()) > 0 && s.Ladder.Next == "", All: s.Ladder != nil && s.Ladder.All != nil})
 	var out []page.Button
 	for i, verb := range offers {
 		b := page.Button{Verb: verb, Label: labels[verb], Decisive: verb.Decisive(), First: i == 0 && verb != command.Hold && verb != command.Rollback}
@@ -128,6 +163,12 @@ func buttons(u store.Upgrade, s reconcile.Shown) []page.Button {
 			b.Asks = "Why, for those who come after you"
 		case command.To:
 			b.Asks, b.Must = "Version", true
+		case command.Step:
+			b.Label, b.Does = "Next step", "go on with the next step of the ladder"
+			if !u.Final {
+				b.Label, b.Args, b.Decisive = "Approve all steps", "all", true
+				b.Does = "agree to this step and all that follow, up to " + s.Ladder.Top() + "; the first that fails stops it"
+			}
 		default:
 		}
 		out = append(out, b)

@@ -18,6 +18,7 @@ type Situation struct {
 	Fix      bool // what would mend the failure is known
 	Merged   bool // it was merged once
 	Ahead    bool // it is a step of a ladder, and there are steps after it that were not begun
+	All      bool // somebody has agreed to all of them
 }
 
 // Offers lists the commands that make sense now, what is likely wanted first.
@@ -38,10 +39,12 @@ func Offers(s Situation) []Verb {
 		add(s.State == lifecycle.Aborted, Retry)
 		add(s.Held, Resume)
 		add(s.Pull && !s.Approved, Approve)
+		add(s.Pull && s.Ahead && !s.All, Step)
 		add(!s.Held, Hold)
 		add(s.Pull && s.Backup && s.State != lifecycle.BackingUp, Backup)
 		add(s.Pull, Rebase, To, Ignore)
 	case lifecycle.Applying, lifecycle.Watching:
+		add(s.Ahead && !s.All, Step)
 		add(true, Rollback)
 		add(s.Restore, Restore)
 	case lifecycle.Reverting:

@@ -23,6 +23,8 @@ func TestOffers(t *testing.T) {
 		{"what was verified can be undone, with its data", command.Situation{State: lifecycle.Verified, Pull: true, Merged: true, Restore: true}, verbs{command.Rollback, command.Restore}},
 		{"a revert with a known fix", command.Situation{State: lifecycle.Reverting, Pull: true, Merged: true, Fix: true}, verbs{command.Fix, command.Approve, command.Rebase, command.Hold}},
 		{"others changed the lines", command.Situation{State: lifecycle.Reverting, Clashes: true}, verbs{command.Resume, command.Hold}},
+		{"a step of several can be agreed to with all that follow", command.Situation{State: lifecycle.Open, Pull: true, Ahead: true}, verbs{command.Approve, command.Step, command.Hold, command.Rebase, command.To, command.Ignore}},
+		{"a ladder that stands goes on when somebody says so", command.Situation{State: lifecycle.Unverified, Merged: true, Ahead: true}, verbs{command.Step, command.Rollback}},
 		{"critical goes on only by a person", command.Situation{State: lifecycle.Critical}, verbs{command.Resume}},
 		{"closed can be tried again", command.Situation{State: lifecycle.Closed}, verbs{command.Retry}},
 		{"where nobody looked, a person lets the ladder go on", command.Situation{State: lifecycle.Unverified, Merged: true, Ahead: true}, verbs{command.Step, command.Rollback}},

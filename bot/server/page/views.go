@@ -79,6 +79,7 @@ type Problem struct {
 // Button is a command that may be given.
 type Button struct {
 	Verb     command.Verb
+	Args     string // that go with it, where nothing is asked for
 	Label    string
 	Does     string
 	Asks     string // the label of a field; "" for none
@@ -90,7 +91,9 @@ type Button struct {
 // Rung is a step of the ladder.
 type Rung struct {
 	Version string
-	Stands  string // done, here, ahead
+	Stands  string // done, here, failed, ahead
+	State   string // of its upgrade; "" when there is none yet
+	ID      string // of its upgrade, "" where that is the one on show or there is none
 }
 
 // Event is an entry of the audit trail.
@@ -109,6 +112,8 @@ type Upgrade struct {
 	Tone     string
 	Headline string
 	Ladder   []Rung
+	Left     []string // versions that are no rungs, and why
+	Stopped  string   // why no step follows by itself
 	Timeline []Segment
 	Strips   []Strip
 	Trail    []Event
