@@ -20,6 +20,8 @@ type Created struct {
 	URL           string // of the App's public page, below which it is installed
 	Key           string // private key in PEM
 	WebhookSecret string
+	ClientID      string // for people who sign in to the page
+	ClientSecret  string
 }
 
 // codeForm matches the code that GitHub sends a person back with.
@@ -45,7 +47,7 @@ func Convert(ctx context.Context, opts Options, code string) (Created, error) {
 	if err != nil {
 		return Created{}, fmt.Errorf("asking GitHub for the App's credentials: %w", err)
 	}
-	out := Created{ID: got.GetID(), Slug: got.GetSlug(), Owner: got.GetOwner().GetLogin(), URL: got.GetHTMLURL(), Key: got.GetPEM(), WebhookSecret: got.GetWebhookSecret()}
+	out := Created{ID: got.GetID(), Slug: got.GetSlug(), Owner: got.GetOwner().GetLogin(), URL: got.GetHTMLURL(), Key: got.GetPEM(), WebhookSecret: got.GetWebhookSecret(), ClientID: got.GetClientID(), ClientSecret: got.GetClientSecret()}
 	if out.ID <= 0 || out.Key == "" || out.WebhookSecret == "" {
 		return Created{}, errors.New("GitHub's answer lacks the App's number, key or webhook secret")
 	}

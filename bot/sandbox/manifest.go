@@ -20,6 +20,7 @@ type manifest struct {
 		Active *bool  `json:"active"`
 	} `json:"hook_attributes"`
 	Redirect    string            `json:"redirect_url"`
+	Callbacks   []string          `json:"callback_urls"`
 	Setup       string            `json:"setup_url"`
 	Description string            `json:"description"`
 	Public      bool              `json:"public"`
@@ -97,9 +98,12 @@ func (c *call) convert() (int, any, error) {
 	delete(c.g.manifests, c.r.PathValue("code"))
 	c.g.granting = &rights{permissions: m.Permissions, events: m.Events}
 	c.g.hookURL = m.Hook.URL
+	if len(m.Callbacks) > 0 {
+		c.g.oauth.callback = m.Callbacks[0]
+	}
 	owner := or(m.owner, "ana")
 	out := with(c.example(201), object{"id": appID, "slug": slug, "name": m.Name, "external_url": m.URL, "html_url": c.g.URL() + "/apps/" + slug,
-		"owner": c.g.user(owner), "pem": string(c.g.pem), "webhook_secret": c.g.opts.Secret, "client_id": "Iv1.0123456789abcdef", "client_secret": rand.Text()})
+		"owner": c.g.user(owner), "pem": string(c.g.pem), "webhook_secret": c.g.opts.Secret, "client_id": clientID, "client_secret": c.g.oauth.secret})
 	c.g.granting.show(out)
 	return http.StatusCreated, out, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/bot/server/page"
+	"github.com/belaybot/belay/rules/access"
 )
 
 // sessionFor is how long a session lasts at most: as long as GitHub's tokens.
@@ -22,7 +23,7 @@ const sessionFor = 8 * time.Hour
 const signinFor = 10 * time.Minute
 
 // callbackPath is what has to be registered with the App, behind --url.
-const callbackPath = "/signin/callback"
+const callbackPath = access.SignedIn
 
 func (d *dashboard) flow() github.SignIn {
 	return github.SignIn{ClientID: d.opts.ClientID, Secret: d.opts.ClientSecret, Callback: d.opts.Public + callbackPath}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"strings"
@@ -23,11 +24,18 @@ func (f *pageFlags) flags(c *cobra.Command) {
 
 // options are what the page works with, as far as flags and the environment
 // say it. public is where people reach belay: --url.
-func (f *pageFlags) options(listen, public string) (server.Dashboard, error) {
+func (f *pageFlags) options(listen, public string, log *slog.Logger) (server.Dashboard, error) {
 	d := server.Dashboard{Auth: f.auth, Public: strings.TrimSuffix(public, "/"), ClientID: f.clientID, ClientSecret: rotating("GITHUB_CLIENT_SECRET")}
+	if d.ClientID == "" { // kept by /setup
+		d.ClientID, _ = secret("GITHUB_CLIENT_ID")
+	}
 	if d.Auth == "" {
 		d.Auth = server.AuthOff
-		if d.ClientID != "" {
+		switch {
+		case d.ClientID == "":
+		case d.Public == "" && f.clientID == "":
+			log.Warn("the page is off: say with --url where people reach belay, so that they can sign in")
+		default:
 			d.Auth = server.AuthGitHub
 		}
 	}

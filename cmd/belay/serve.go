@@ -223,7 +223,7 @@ which is read again when it is needed:
 			if p.notify, err = tell.options(); err != nil {
 				return usage{err}
 			}
-			if p.page, err = look.options(listen, set.url); err != nil {
+			if p.page, err = look.options(listen, set.url, p.log); err != nil {
 				return usage{err}
 			}
 			p.listen, p.workers = listen, workers

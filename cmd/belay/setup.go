@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -24,7 +25,8 @@ import (
 )
 
 // kept are the secrets that the setup keeps, by the name of their file.
-var kept = map[string]string{"app-id": "APP_ID", "app-key": "APP_KEY", "webhook-secret": "WEBHOOK_SECRET", "diun-token": "DIUN_TOKEN"}
+var kept = map[string]string{"app-id": "APP_ID", "app-key": "APP_KEY", "webhook-secret": "WEBHOOK_SECRET", "diun-token": "DIUN_TOKEN",
+	"client-id": "GITHUB_CLIENT_ID", "client-secret": "GITHUB_CLIENT_SECRET"}
 
 // setupFlags say where the setup keeps the App's credentials, and where belay is.
 type setupFlags struct {
@@ -76,7 +78,8 @@ func (f *appFlags) configured() bool {
 
 // values are what is kept of an App that was just created.
 func values(c github.Created) map[string]string {
-	out := map[string]string{"app-id": strconv.FormatInt(c.ID, 10), "app-key": c.Key, "webhook-secret": c.WebhookSecret}
+	out := map[string]string{"app-id": strconv.FormatInt(c.ID, 10), "app-key": c.Key, "webhook-secret": c.WebhookSecret, "client-id": c.ClientID, "client-secret": c.ClientSecret}
+	maps.DeleteFunc(out, func(_, value string) bool { return value == "" })
 	if token, err := secret("DIUN_TOKEN"); err != nil || token == "" {
 		out["diun-token"] = rand.Text()
 	}
