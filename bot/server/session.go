@@ -62,7 +62,7 @@ func (s sealer) seal(use string, v any) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return base64.RawURLEncoding.EncodeToString(s.aead(use).Seal(nil, nil, data, []byte(use))), nil
+	return base64.RawURLEncoding.EncodeToString(s.aead(use).Seal(nil, nil, data, []byte(use))), nil //nolint:gosec // the AEAD makes its own nonce, and wants none
 }
 
 // open reads a sealed value. It reports false for what was not sealed with the
@@ -105,7 +105,7 @@ func (d *dashboard) cookieName(name string) string {
 func (d *dashboard) secure() bool { return strings.HasPrefix(d.opts.Public, "https://") }
 
 func (d *dashboard) setCookie(w http.ResponseWriter, name, value string, until time.Time) {
-	c := &http.Cookie{Name: d.cookieName(name), Value: value, Path: "/", HttpOnly: true, Secure: d.secure(), SameSite: http.SameSiteLaxMode, Expires: until}
+	c := &http.Cookie{Name: d.cookieName(name), Value: value, Path: "/", HttpOnly: true, Secure: d.secure(), SameSite: http.SameSiteLaxMode, Expires: until} //nolint:gosec // Secure wherever belay is reached by HTTPS; by HTTP it is on loopback only
 	if value == "" {
 		c.MaxAge, c.Expires = -1, time.Unix(1, 0)
 	}
