@@ -40,7 +40,7 @@ var pictures = []struct {
 	{"page-list-phone", "", view{"a phone", 390, 844, true, false}},
 	{"page-list", "", view{"a desktop", 1200, 860, false, false}},
 	{"page-failed-dark", "paperless-ngx", view{"a phone in the dark", 390, 844, true, true}},
-	{"page-upgrade", "linkwarden", view{"a desktop", 1200, 1000, false, false}},
+	{"page-upgrade", "url", view{"a desktop", 1200, 1000, false, false}},
 }
 
 // TestBrowserScreenshots plays belay demo, looks at its page as ana, and with

@@ -137,7 +137,7 @@ func Health(state string, since time.Time, t watch.Trace) Strip {
 // Dot is the end of an upgrade in the picture of a day.
 type Dot struct {
 	X     float64 // in percent of the width
-	Y     int     // of 48
+	Y     int     // of 56
 	Tone  string
 	Text  string
 	Round bool // else it is a diamond: it did not go well
@@ -155,7 +155,7 @@ func Day(ends []Ended, now time.Time) []Dot {
 		x := 98.5 - age.Hours()/24*97
 		at := int(x / 2) // so near that they would hide each other
 		tone := Tone(e.State, lifecycle.Done)
-		out = append(out, Dot{X: round(x), Y: 35 - min(taken[at], 2)*13, Tone: tone, Round: tone == "good" || tone == "off",
+		out = append(out, Dot{X: round(x), Y: 43 - min(taken[at], 3)*12, Tone: tone, Round: tone == "good" || tone == "off",
 			Text: e.Service + ": " + e.State + ", " + Ago(e.At, now)})
 		taken[at]++
 	}
