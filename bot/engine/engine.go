@@ -62,6 +62,8 @@ type Engine struct {
 	name   string        // of this process among the replicas
 	hold   time.Duration // how long a replica that died keeps an upgrade to itself
 
+	end func() // of what Start began beside the queue; nil before it
+
 	mu   sync.Mutex
 	busy map[string]bool // upgrades that are looked at
 }
@@ -101,7 +103,7 @@ func New(ctx context.Context, opts Options) (*Engine, error) {
 	if opts.Log == nil {
 		opts.Log = slog.Default()
 	}
-	e := &Engine{opts: opts, name: rand.Text(), hold: min(3*time.Minute, 2*opts.Timeout), busy: map[string]bool{}}
+	e := &Engine{opts: opts, name: rand.Text(), hold: min(lease, 2*opts.Timeout), busy: map[string]bool{}}
 	var driver riverdriver.Driver[*sql.Tx] = riversqlite.New(opts.Store.DB())
 	if opts.Store.Pool() != nil {
 		driver = riverdatabasesql.New(opts.Store.DB())
@@ -135,7 +137,7 @@ func New(ctx context.Context, opts Options) (*Engine, error) {
 		}, &river.PeriodicJobOpts{ID: p.Name, RunOnStart: true}))
 	}
 	e.client, err = river.NewClient(driver, &river.Config{
-		Logger: quiet(opts.Log), Workers: workers, PeriodicJobs: periodic,
+		ID: e.name, Logger: quiet(opts.Log), Workers: workers, PeriodicJobs: periodic,
 		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: opts.Workers}, againQueue: {MaxWorkers: opts.Workers},
 			planQueue: {MaxWorkers: max(1, opts.Workers/2)}, tellQueue: {MaxWorkers: 2}, boardQueue: {MaxWorkers: 2}},
 		FetchCooldown:     min(opts.Poll, 20*time.Millisecond),
@@ -181,6 +183,19 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err := e.client.Start(ctx); err != nil {
 		return fmt.Errorf("queue: %w", err)
 	}
+	e.end = func() {}
+	if e.opts.Store.Pool() != nil {
+		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			e.alive(ctx)
+		}()
+		e.end = func() {
+			cancel()
+			<-done
+		}
+	}
 	return nil
 }
 
@@ -190,6 +205,9 @@ const stopping = 5 * time.Second
 // Stop takes up no more work and waits for what is under way, until ctx ends.
 // What is not ready by then is told to end; it is taken up at the next start.
 func (e *Engine) Stop(ctx context.Context) error {
+	if e.end != nil {
+		defer e.end() // the last word: what was not ready in time is somebody else's
+	}
 	err := e.client.Stop(ctx)
 	if err == nil || ctx.Err() == nil {
 		return err

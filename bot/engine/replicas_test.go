@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 		fmt.Println(err)
 		os.Exit(1)
 	}
+	if os.Getenv("BELAY_TEST_SHARE") != "" {
+		shares(s)
+	}
 	e, err := engine.New(ctx, engine.Options{Store: s, Timeout: quick, Log: logger(), Reconcile: func(context.Context, string) (time.Time, error) {
 		fmt.Println("looks")
 		select {}

@@ -26,7 +26,10 @@ import (
 
 // TestMain lets the test binary be belay itself, to be killed.
 func TestMain(m *testing.M) {
-	if dir := os.Getenv("BELAY_TEST_CHILD"); dir != "" {
+	if dir := os.Getenv("BELAY_TEST_CHILD"); dir != "" && os.Getenv("BELAY_TEST_DATABASE") != "" {
+		replicaChild(dir)
+		return
+	} else if dir != "" {
 		child(dir)
 		return
 	}

@@ -271,7 +271,9 @@ func (r *Reconciler) save(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
-	j.u.Data = data
+	if j.u.Data, err = withUnknown(data, j.u.Data); err != nil {
+		return fmt.Errorf("upgrade %s: %w", j.u.ID, err)
+	}
 	now := r.opts.Now()
 	for i := range j.events {
 		if j.events[i].At.IsZero() {

@@ -301,6 +301,8 @@ type living struct {
 	key                          []byte
 	up                           *outside
 	board                        time.Duration
+	database                     string        // "": SQLite in dir
+	timeout                      time.Duration // of a look; 0: belay's own
 	backups                      reconcile.Backups
 	observers                    []reconcile.Observer
 	now                          func() time.Time
@@ -308,7 +310,7 @@ type living struct {
 
 // begin starts belay; it listens, and works on what there is.
 func begin(ctx context.Context, with living) (*life, error) {
-	st, err := store.Open(ctx, store.Options{Dir: with.dir, Now: with.now})
+	st, err := store.Open(ctx, store.Options{Dir: with.dir, Database: with.database, Now: with.now})
 	if err != nil {
 		return nil, err
 	}
@@ -334,7 +336,7 @@ func begin(ctx context.Context, with living) (*life, error) {
 		Board: func(ctx context.Context, repository string, now bool) error {
 			return l.engine.Board(ctx, repository, now)
 		}})
-	work := engine.Options{Store: st, Log: log, Poll: 200 * time.Millisecond, Backoff: func(int) time.Duration { return 20 * time.Millisecond }, Reconcile: l.rec.Reconcile, Dispatch: l.rec.Dispatch}
+	work := engine.Options{Store: st, Log: log, Timeout: with.timeout, Poll: 200 * time.Millisecond, Backoff: func(int) time.Duration { return 20 * time.Millisecond }, Reconcile: l.rec.Reconcile, Dispatch: l.rec.Dispatch}
 	if with.now != nil {
 		work.Reconcile = inRealTime(with.now, l.rec.Reconcile)
 	}

@@ -251,3 +251,6 @@ func (r *Repository) Log(ref string) []string {
 	}
 	return strings.Split(out, "\n")
 }
+
+// Head is the commit of a branch, "" when there is none.
+func (r *Repository) Head(branch string) string { return resolve(r.dir, "refs/heads/"+branch) }
