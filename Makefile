@@ -26,6 +26,7 @@ kube: ## a Kubernetes control plane to look at, until Ctrl-C
 
 test: setup ## everything, with the race detector
 	$(GO) test $(RACE) -timeout 20m $(PACKAGES)
+	$(GO) -C hack/alerts test ./...
 
 test-short: ## the inner loop: without the race detector, PostgreSQL, the control plane and the long property runs
 	@echo "left out by -short: the race detector, PostgreSQL, the Kubernetes control plane, Chromium, long property runs"

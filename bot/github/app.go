@@ -200,6 +200,13 @@ func (a *App) Slug(ctx context.Context) (string, error) {
 	return a.slug, nil
 }
 
+// KnownSlug is the App's short name if it has been asked for, else "".
+func (a *App) KnownSlug() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.slug
+}
+
 // Installed lists the repositories of all installations as "owner/name".
 // Suspended installations are left out.
 func (a *App) Installed(ctx context.Context) ([]string, error) {

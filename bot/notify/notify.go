@@ -58,6 +58,7 @@ type Options struct {
 	Shared        bool          // other processes work on the same state
 	Now           func() time.Time
 	Log           *slog.Logger
+	Count         func(place, outcome string) // of attempts; nil: nobody counts
 }
 
 // Notifier tells people. Use New to make one.
@@ -211,6 +212,18 @@ func (n *Notifier) Tell(ctx context.Context, upgrade string) error {
 	return nil
 }
 
+// outcomeOf is how an attempt to tell people ended: told, failed, refused.
+func outcomeOf(err error) string {
+	var never *permanent
+	switch {
+	case err == nil:
+		return "told"
+	case errors.As(err, &never):
+		return "refused"
+	}
+	return "failed"
+}
+
 // tellPlace brings one place up to date. What comes back is *later, or an error
 // of the state.
 func (n *Notifier) tellPlace(ctx context.Context, p *place, s story) error {
@@ -246,7 +259,11 @@ func (n *Notifier) tellPlace(ctx context.Context, p *place, s story) error {
 		}
 		return &later{at: p.until, why: p.name + " is left alone until then"}
 	}
+	news := len(s.news)
 	err = p.tell(ctx, s, &t, save)
+	if n.opts.Count != nil && ctx.Err() == nil && (news > 0 || err != nil) {
+		n.opts.Count(p.name, outcomeOf(err))
+	}
 	var broken *stateError
 	var never *permanent
 	switch {

@@ -39,12 +39,14 @@ func (r *Reconciler) Dispatch(ctx context.Context, id string) error {
 			outcomes, err = []store.Outcome{{Repository: name, Reason: err.Error(), At: r.opts.Now()}}, nil
 		}
 		if err != nil {
+			r.opts.Meter.Dispatched("failed")
 			failures = append(failures, fmt.Errorf("dispatch %s for %s: %w", id, name, err))
 			continue
 		}
 		if err := r.opts.Store.SetOutcomes(ctx, id, name, outcomes); err != nil {
 			return err
 		}
+		r.countOutcomes(outcomes)
 	}
 	if err := errors.Join(failures...); err != nil {
 		return err

@@ -217,7 +217,9 @@ func (r *Reconciler) look(ctx context.Context, s watch.Subject) []watch.Sample {
 		wait.Go(func() { found[i] = o.Look(ctx, s) })
 	}
 	wait.Wait()
-	return slices.Concat(found...)
+	all := slices.Concat(found...)
+	r.countLooks(all)
+	return all
 }
 
 func (r *Reconciler) followers() []Follower {

@@ -55,6 +55,7 @@ type Options struct {
 	Notify    func(ctx context.Context, upgrade string) error              // an event was recorded, or it waits for something else; nil: nobody is told
 	Board     func(ctx context.Context, repository string, now bool) error // the repository's dashboard shows something else; nil: there is none
 	Enqueue   Enqueue                                                      // has a dispatch planned; nil: nothing is scanned, and no bulk run taken
+	Meter     Meter                                                        // nil: nothing is counted
 	Now       func() time.Time
 	Log       *slog.Logger
 
@@ -110,6 +111,9 @@ type permission struct {
 
 // New makes a Reconciler.
 func New(opts Options) *Reconciler {
+	if opts.Meter == nil {
+		opts.Meter = unmetered{}
+	}
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
@@ -204,7 +208,7 @@ func (r *Reconciler) step(ctx context.Context, j *job) (until time.Time, again, 
 	} else if err != nil {
 		return time.Time{}, false, true, err
 	}
-	a := lifecycle.Next(o)
+	a, was := lifecycle.Next(o), j.before()
 	from := lifecycle.State(j.u.State)
 	j.rec.Gates = lifecycle.Shut(o)
 	r.opts.Log.Debug("decided", "upgrade", j.u.ID, "repo", j.u.Repository, "service", j.u.Service, "state", j.u.State, "do", a.Do, "to", a.To, "why", a.Why)
@@ -236,6 +240,7 @@ func (r *Reconciler) step(ctx context.Context, j *job) (until time.Time, again, 
 	if err := r.save(ctx, j); err != nil {
 		return time.Time{}, false, true, err
 	}
+	r.measure(j, was)
 	if from.Merged() && a.To.Final() {
 		// Not before it is written: who waits for the end would not see it.
 		if err := r.wakeOthers(ctx, j); err != nil {

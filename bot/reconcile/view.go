@@ -43,12 +43,16 @@ func (r *Reconciler) at(ctx context.Context, j *job, sha string) (*view, error) 
 	data, err := tree.ReadFile(ConfigPath)
 	switch {
 	case err == nil:
-		if p, err = policy.Parse(ConfigPath, data); err != nil {
+		p, err = policy.Parse(ConfigPath, data)
+		r.opts.Meter.Configured(j.u.Repository, err == nil)
+		if err != nil {
 			r.noteConfig(ctx, j, sha, policy.Default(), err)
 			return nil, fmt.Errorf("the configuration on the default branch is wrong, so nothing is done until it is mended: %w", err)
 		}
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
+	default:
+		r.opts.Meter.Configured(j.u.Repository, true)
 	}
 	r.noteConfig(ctx, j, sha, p, nil)
 	inv, err := terraform.Scan(ctx, planner.Lend(tree), terraform.Options{Roots: p.Services.Roots, Repository: path.Base(j.u.Repository)})

@@ -317,17 +317,3 @@ func (s *Server) Replay(ctx context.Context, app *github.App) (int, error) {
 	// A little is read twice, so that clocks need not agree.
 	return n, s.opts.Store.Put(ctx, cursorKey, s.opts.Now().Add(-10*time.Minute).UTC().Format(time.RFC3339Nano))
 }
-
-// finals are the states that are over, for the metric.
-func finals(list []store.Upgrade) map[string]int {
-	out := map[string]int{}
-	for _, st := range lifecycle.States() {
-		if !st.Final() {
-			out[string(st)] = 0
-		}
-	}
-	for _, u := range list {
-		out[u.State]++
-	}
-	return out
-}

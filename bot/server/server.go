@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,9 +76,11 @@ type Options struct {
 	Forget        func(repository string)
 	Board         Board // nil: there are no dashboard issues
 	Ready         func(context.Context) error
-	Credentials   *credentials.Registry  // nil: none are kept an eye on
-	Metrics       []prometheus.Collector // of others, shown with its own
-	Dashboard     Dashboard              // the page for people
+	Credentials   *credentials.Registry                  // nil: none are kept an eye on
+	Metrics       []prometheus.Collector                 // of others, shown with its own
+	Depths        func(context.Context) ([]Depth, error) // of the queue, for the metrics; nil: not shown
+	Kinds         []string                               // of jobs that Depths may name
+	Dashboard     Dashboard                              // the page for people
 	Now           func() time.Time
 	Log           *slog.Logger
 }
@@ -110,12 +113,20 @@ func New(opts Options) *Server {
 	}
 	s := &Server{opts: opts, metrics: prometheus.NewRegistry(),
 		intake: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belay_dispatches_total", Help: "Dispatches received, by answer."}, []string{"code"}),
-		hooks:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belay_webhooks_total", Help: "GitHub webhooks received, by event."}, []string{"event"}),
+		hooks:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belay_webhooks_total", Help: "GitHub webhooks received, by event and outcome."}, []string{"event", "outcome"}),
+	}
+	s.metrics.MustRegister(s.intake, s.hooks, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), gauges{s})
+	for _, event := range append(slices.Clone(events), "other") {
+		for _, outcome := range []string{"taken", "refused", "failed"} {
+			s.hooks.WithLabelValues(event, outcome)
+		}
+	}
+	for _, code := range []string{"200", "202", "400", "401", "405", "413", "503"} {
+		s.intake.WithLabelValues(code)
 	}
 	opts.Dashboard.Credentials = opts.Credentials
 	s.page = newDashboard(opts.Dashboard, opts.Store, opts.Now, opts.Log)
 	s.page.token = s.authorized
-	s.metrics.MustRegister(s.intake, s.hooks, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), states{s})
 	if opts.Scans != nil {
 		s.metrics.MustRegister(scans{opts.Scans})
 	}
@@ -132,6 +143,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("/diun", s.diun)
 	mux.HandleFunc("POST /github/webhook", s.webhook)
 	mux.HandleFunc("GET /api/status", s.status)
+	mux.HandleFunc("GET /api/audit", s.audit)
 	mux.HandleFunc("POST /api/bulk", s.bulk)
 	mux.HandleFunc("POST /api/dispatches", s.standing)
 	mux.HandleFunc("POST /api/plan", s.preview)
@@ -266,6 +278,7 @@ func (s *Server) webhook(w http.ResponseWriter, req *http.Request) {
 	}
 	signature := req.Header.Get(gh.SHA256SignatureHeader)
 	if !signatureForm.MatchString(signature) { // before a large body is read
+		s.hooks.WithLabelValues(known(gh.WebHookType(req)), "refused").Inc()
 		plainText(w, http.StatusUnauthorized, "no signature of the form sha256=…: set the webhook's secret on GitHub")
 		return
 	}
@@ -275,12 +288,20 @@ func (s *Server) webhook(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	if err := gh.ValidateSignature(signature, body, []byte(secret)); err != nil {
+		s.hooks.WithLabelValues(known(gh.WebHookType(req)), "refused").Inc()
 		plainText(w, http.StatusUnauthorized, "the signature does not fit")
 		return
 	}
 	event, guid := gh.WebHookType(req), gh.DeliveryID(req)
-	s.hooks.WithLabelValues(known(event)).Inc()
 	err = s.Take(req.Context(), event, guid, body)
+	outcome := "taken"
+	switch {
+	case errors.Is(err, errMalformed):
+		outcome = "refused"
+	case err != nil:
+		outcome = "failed"
+	}
+	s.hooks.WithLabelValues(known(event), outcome).Inc()
 	if errors.Is(err, errMalformed) {
 		s.opts.Log.Warn("a webhook was refused", "event", event, "delivery", guid, "why", err)
 		plainText(w, http.StatusBadRequest, errMalformed.Error()+": let GitHub send it as application/json")

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/belaybot/belay/bot/store"
 )
 
@@ -134,26 +132,4 @@ func shownDispatch(d store.Dispatch) Dispatch {
 		out.Outcomes = append(out.Outcomes, Outcome{Repository: o.Repository, Service: o.Service, Upgrade: o.Upgrade, Reason: o.Reason, Path: o.Path, Line: o.Line})
 	}
 	return out
-}
-
-// states is the metric of open upgrades by state, read when it is asked for.
-type states struct{ s *Server }
-
-var openUpgrades = prometheus.NewDesc("belay_upgrades_open", "Upgrades that are not over, by state.", []string{"state"}, nil)
-
-// Describe implements prometheus.Collector.
-func (states) Describe(ch chan<- *prometheus.Desc) { ch <- openUpgrades }
-
-// Collect implements prometheus.Collector.
-func (m states) Collect(ch chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	open, err := m.s.opts.Store.OpenUpgrades(ctx, "")
-	if err != nil {
-		m.s.opts.Log.Warn("metrics: open upgrades", "why", err)
-		return
-	}
-	for state, n := range finals(open) {
-		ch <- prometheus.MustNewConstMetric(openUpgrades, prometheus.GaugeValue, float64(n), state)
-	}
 }

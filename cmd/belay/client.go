@@ -38,34 +38,43 @@ func (r *remote) flags(c *cobra.Command) {
 
 // do sends a request with the token, and returns the answer's status and body.
 func (r *remote) do(ctx context.Context, method, path string, body []byte) (int, []byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(r.within, 30*time.Second))
+	defer cancel()
+	resp, err := r.open(ctx, method, path, body)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
+	return resp.StatusCode, data, err
+}
+
+// open sends a request with the token, and returns the answer to be read.
+func (r *remote) open(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
 	if u, err := url.Parse(r.server); err != nil || u.Host == "" {
-		return 0, nil, usage{fmt.Errorf("--server %q is not a URL: give one such as http://belay.example.org", r.server)}
+		return nil, usage{fmt.Errorf("--server %q is not a URL: give one such as http://belay.example.org", r.server)}
 	}
 	token := r.token
 	if token == "" {
 		var err error
 		if token, err = secret("DIUN_TOKEN"); err != nil {
-			return 0, nil, usage{err}
+			return nil, usage{err}
 		}
 	}
 	if token == "" {
-		return 0, nil, usage{errors.New("BELAY_DIUN_TOKEN is not set: it has to be the one that the server knows")}
+		return nil, usage{errors.New("BELAY_DIUN_TOKEN is not set: it has to be the one that the server knows")}
 	}
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(r.within, 30*time.Second))
-	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(r.server, "/")+path, bytes.NewReader(body))
 	if err != nil {
-		return 0, nil, usage{err}
+		return nil, usage{err}
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return 0, nil, fmt.Errorf("%w: is belay serve running there?", err)
+		return nil, fmt.Errorf("%w: is belay serve running there?", err)
 	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
-	return resp.StatusCode, data, err
+	return resp, nil
 }
 
 // refused turns an answer that is no success into an error.

@@ -95,7 +95,7 @@ belay plan shows what it would do and writes nothing.`,
 		return usage{fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
 	})
 	root.AddCommand(newServe(), newDispatch(), newBulk(), newStatus(), newFreeze(), newUnfreeze(), newRecover(), newPlan(), newPins(), newConfig(), newDemo(), newVersion())
-	root.AddCommand(newInit(), newDoctor(), newAction())
+	root.AddCommand(newInit(), newDoctor(), newAction(), newAudit())
 	return root
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/belaybot/belay/bot/credentials"
 	"github.com/belaybot/belay/bot/engine"
 	"github.com/belaybot/belay/bot/github"
+	"github.com/belaybot/belay/bot/metrics"
 	"github.com/belaybot/belay/bot/notify"
 	"github.com/belaybot/belay/bot/planner"
 	"github.com/belaybot/belay/bot/reconcile"
@@ -33,6 +34,7 @@ type parts struct {
 	upstream        func(*github.App) func(policy.Policy) (planner.Upstream, error)
 	adviser         func(advise.Memory) (*advise.Adviser, error) // nil: there is none
 	observe         observing
+	counts          *metrics.Metrics // nil: made when it starts
 	diunToken       func() string
 	webhookSecret   func() string
 	credentials     *credentials.Registry // nil: none are kept an eye on
@@ -97,11 +99,19 @@ const scanLook = time.Minute
 
 func (out *process) wire(ctx context.Context, p parts) error {
 	var err error
+	counts := p.counts
+	if counts == nil {
+		counts = metrics.New(moduleVersion())
+	}
+	if p.github.HTTP == nil {
+		p.github.HTTP = http.DefaultTransport
+	}
+	p.github.HTTP = counts.GitHub(p.github.HTTP)
 	if out.app, err = github.New(p.github); err != nil {
 		return usage{err}
 	}
 	var ask planner.Adviser
-	var counted []prometheus.Collector
+	counted := []prometheus.Collector{counts}
 	if p.adviser != nil {
 		a, err := p.adviser(out.store)
 		if err != nil {
@@ -112,7 +122,7 @@ func (out *process) wire(ctx context.Context, p parts) error {
 			out.log.Info("the adviser is on: release notes and the names of settings are sent to it", "docs", "docs/adviser.md")
 		}
 	}
-	out.rec = reconcile.New(reconcile.Options{Adviser: ask, Store: out.store, GitHub: out.app, Upstream: p.upstream(out.app), Mirrors: filepath.Join(p.state, "mirrors"),
+	out.rec = reconcile.New(reconcile.Options{Adviser: ask, Store: out.store, GitHub: out.app, Upstream: p.upstream(out.app), Mirrors: filepath.Join(p.state, "mirrors"), Meter: counts,
 		Backups: p.observe.backups, Observers: p.observe.observers, CI: p.observe.ci, Log: p.log, Wake: func(ctx context.Context, id string) error { return out.engine.Wake(ctx, id) },
 		Enqueue: func(ctx context.Context, tx *sql.Tx, id string) error { return out.engine.DispatchTx(ctx, tx, id) },
 		Notify:  func(ctx context.Context, id string) error { return out.engine.Notify(ctx, id) },
@@ -126,13 +136,14 @@ func (out *process) wire(ctx context.Context, p parts) error {
 		}
 		return err
 	}
-	work := engine.Options{Store: out.store, Workers: p.workers, Log: p.log, Reconcile: out.rec.Reconcile, Dispatch: out.rec.Dispatch, Board: out.rec.Board,
+	work := engine.Options{Store: out.store, Workers: p.workers, Log: p.log, Reconcile: counts.Reconcile(out.rec.Reconcile), Dispatch: out.rec.Dispatch, Board: out.rec.Board,
 		Periodic: []engine.Periodic{
 			{Name: "boards", Every: time.Hour, Run: out.rec.Boards},
 			{Name: "deliveries", Every: 10 * time.Minute, Run: replay},
 			{Name: "scan", Every: scanLook, Run: out.rec.Scan},
 			{Name: "prune", Every: 24 * time.Hour, Run: func(ctx context.Context) error { return out.store.Prune(ctx, time.Now()) }},
 		}}
+	p.notify.Count = counts.Told
 	if err := out.wireNotify(ctx, p, &work); err != nil {
 		return err
 	}
@@ -150,7 +161,8 @@ func (out *process) wire(ctx context.Context, p parts) error {
 	if page.Public == "" {
 		page.Public = out.url()
 	}
-	out.server = server.New(server.Options{Store: out.store, Queue: out.engine, DiunToken: p.diunToken, WebhookSecret: p.webhookSecret, Freezer: out.rec, Bulk: out.rec, Scans: out.rec.Scans, Board: out.rec, Forget: out.app.Forget, Credentials: p.credentials, Metrics: counted, Dashboard: page, Log: p.log})
+	out.server = server.New(server.Options{Store: out.store, Queue: out.engine, DiunToken: p.diunToken, WebhookSecret: p.webhookSecret, Freezer: out.rec, Bulk: out.rec, Scans: out.rec.Scans, Board: out.rec, Forget: out.app.Forget, Credentials: p.credentials, Metrics: counted,
+		Depths: out.depths, Kinds: metrics.Kinds, Dashboard: page, Log: p.log})
 	out.http = &http.Server{Handler: out.server.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
 	out.http.RegisterOnShutdown(out.server.Hush)
 	if err := out.engine.Start(context.WithoutCancel(ctx)); err != nil {
@@ -158,6 +170,16 @@ func (out *process) wire(ctx context.Context, p parts) error {
 		return err
 	}
 	return nil
+}
+
+// depths says how full the queue is.
+func (out *process) depths(ctx context.Context) ([]server.Depth, error) {
+	list, err := out.engine.Depths(ctx)
+	var to []server.Depth
+	for _, d := range list {
+		to = append(to, server.Depth(d))
+	}
+	return to, err
 }
 
 // wireNotify has people told, where a place for it is configured.

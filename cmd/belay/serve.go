@@ -18,6 +18,7 @@ import (
 	"github.com/belaybot/belay/bot/advise"
 	"github.com/belaybot/belay/bot/credentials"
 	"github.com/belaybot/belay/bot/github"
+	"github.com/belaybot/belay/bot/metrics"
 	"github.com/belaybot/belay/bot/planner"
 	"github.com/belaybot/belay/bot/upstream"
 	"github.com/belaybot/belay/rules/policy"
@@ -86,19 +87,20 @@ func (f *appFlags) parts(out *os.File) (parts, error) {
 	p.diunToken, p.webhookSecret = rotating("DIUN_TOKEN"), rotating("WEBHOOK_SECRET")
 	p.credentials = credentials.New(nil, p.log)
 	keepGitHubToken(p.credentials, f.upstreamAPI)
-	p.upstream = f.upstream(p.log, p.credentials)
+	p.counts = metrics.New(moduleVersion())
+	p.upstream = f.upstream(p.log, p.credentials, p.counts)
 	return p, nil
 }
 
 // upstream makes clients for release notes, one for each configuration. They
 // ask as the App where that is the same GitHub: anonymous requests are few.
-func (f *appFlags) upstream(log *slog.Logger, eye *credentials.Registry) func(*github.App) func(policy.Policy) (planner.Upstream, error) {
+func (f *appFlags) upstream(log *slog.Logger, eye *credentials.Registry, counts *metrics.Metrics) func(*github.App) func(policy.Policy) (planner.Upstream, error) {
 	cache := f.cache
 	if cache == "" {
 		cache = filepath.Join(f.state, "upstream")
 	}
 	return func(app *github.App) func(policy.Policy) (planner.Upstream, error) {
-		base := http.RoundTripper(&asApp{app: app, host: hostOf(f.upstreamAPI), same: f.url == "https://github.com" && f.upstreamAPI == "https://api.github.com"})
+		base := counts.Upstream(http.RoundTripper(&asApp{app: app, host: hostOf(f.upstreamAPI), same: f.url == "https://github.com" && f.upstreamAPI == "https://api.github.com"}))
 		base = eye.Watch("github_token", base)
 		return func(p policy.Policy) (planner.Upstream, error) {
 			return upstream.New(upstream.Options{CacheDir: cache, GitHubAPI: f.upstreamAPI, GitHubToken: os.Getenv("GITHUB_TOKEN"), Wait: time.Minute, HTTP: base,

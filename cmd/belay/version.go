@@ -19,6 +19,14 @@ func newVersion() *cobra.Command {
 	}
 }
 
+// moduleVersion is the version alone: "v1.2.3", or "development".
+func moduleVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "development"
+}
+
 // buildVersion is what the Go toolchain recorded: module version, commit, and
 // whether files were changed.
 func buildVersion() string {
