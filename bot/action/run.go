@@ -138,11 +138,41 @@ func (r *Run) Do(ctx context.Context) (Result, error) {
 	for _, id := range found.Upgrades {
 		r.queue.set(id, r.opts.Now())
 	}
+	if todo.All {
+		if err := r.takeWaiting(ctx, found.Waiting); err != nil {
+			return r.out, err
+		}
+	}
 	if err := r.dispatches(ctx, todo, found.Policy); err != nil {
 		return r.out, err
 	}
 	r.work(ctx)
-	return r.out, r.collect(ctx)
+	if err := r.collect(ctx); err != nil {
+		return r.out, err
+	}
+	if !todo.All {
+		return r.out, nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	lost, err := r.rec.Park(ctx, r.opts.Event.Repository, found)
+	for _, name := range lost {
+		r.out.Problems = append(r.out.Problems, name+" waits, and there is no pull request of belay's that could keep it: dispatch it again, or let a schedule look for new versions")
+	}
+	return r.out, err
+}
+
+// takeWaiting takes up what earlier runs left for want of room, before all that is new.
+func (r *Run) takeWaiting(ctx context.Context, list []store.Dispatch) error {
+	for _, d := range list {
+		d.Received = r.opts.Now()
+		id, _, err := r.opts.Store.AddDispatch(ctx, d, nil)
+		if err != nil {
+			return err
+		}
+		r.found = append(r.found, id)
+	}
+	return nil
 }
 
 // dispatches takes what the event brought, or what a scan finds.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/belaybot/belay/bot/store"
 	"github.com/belaybot/belay/rules/lifecycle"
 	"github.com/belaybot/belay/rules/plan"
+	"github.com/belaybot/belay/rules/version"
 	"github.com/belaybot/belay/rules/watch"
 )
 
@@ -175,9 +177,12 @@ func (r *Reconciler) mark(ctx context.Context, j *job) error {
 		return nil //nolint:nilerr // a person took it away; while the pull request is open it is written again
 	}
 	was := m
-	m.Owner, m.Over, m.Why = r.opts.Owner, "", ""
+	m.Owner, m.Over, m.Why, m.Ignores = r.opts.Owner, "", "", nil
 	if j.u.Final {
 		m.Over, m.Why = j.u.State, j.rec.Failure.Why
+		if m.Ignores, err = r.ignored(ctx, j); err != nil {
+			return err
+		}
 	}
 	if m.String() == was.String() {
 		return nil
@@ -186,6 +191,25 @@ func (r *Reconciler) mark(ctx context.Context, j *job) error {
 	j.rec.Marker = m.String()
 	return j.repo.EditPull(ctx, j.u.Pull, github.Draft{Title: j.pull.Title, Body: j.pull.Body})
 }
+
+// ignored are the kinds of bump that a person has taken out for the service.
+func (r *Reconciler) ignored(ctx context.Context, j *job) ([]string, error) {
+	blocks, err := r.opts.Store.Blocks(ctx, j.u.Repository, j.u.Service)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, b := range blocks {
+		if b.Image == j.u.Lane && slices.Contains(kinds, b.Target) && !slices.Contains(out, b.Target) {
+			out = append(out, b.Target)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// kinds of bump that /upgrade ignore takes.
+var kinds = []string{string(version.BumpMajor), string(version.BumpMinor)}
 
 // takeUp makes the record of a pull request's upgrade from what stands in it, and
 // reports its id; "" for one that is none of belay's.

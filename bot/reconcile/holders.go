@@ -19,8 +19,11 @@ import (
 // Found is what a run of the Action finds in the pull requests of a repository.
 type Found struct {
 	Policy    policy.Policy
-	Upgrades  []string // ids of those that it takes up
-	Elsewhere []string // of those that somebody else holds, in words
+	Upgrades  []string         // ids of those that it takes up
+	Elsewhere []string         // of those that somebody else holds, in words
+	Waiting   []store.Dispatch // what earlier runs left for want of room, in the order of arrival
+
+	parked parked
 }
 
 // takeUpFor is how long after its last change a merged pull request is still
@@ -83,7 +86,16 @@ func (r *Reconciler) TakeUp(ctx context.Context, repository string, wanted func(
 			out.Upgrades = append(out.Upgrades, id)
 		}
 	}
-	return out, r.takeHistory(ctx, repository, v.policy, past)
+	if err := r.takeHistory(ctx, repository, v.policy, past); err != nil {
+		return out, err
+	}
+	out.parked, err = r.unpark(ctx, j.repo, past)
+	for _, t := range out.parked.had {
+		if d, err := t.dispatch(); err == nil {
+			out.Waiting = append(out.Waiting, Stored(d, "waiting", repository))
+		}
+	}
+	return out, err
 }
 
 // TakeUpPull takes up one pull request, over or not, such as one that somebody
@@ -140,6 +152,15 @@ func (r *Reconciler) takeHistory(ctx context.Context, repository string, p polic
 
 // leaveOut blocks a version that failed or that a person closed.
 func (r *Reconciler) leaveOut(ctx context.Context, repository string, o ours) error {
+	for _, kind := range o.marker.Ignores {
+		if !slices.Contains(kinds, kind) {
+			continue
+		}
+		b := store.Block{Repository: repository, Service: o.marker.Service, Image: o.lane(), Target: kind, Why: fmt.Sprintf("/upgrade ignore on #%d", o.pull.Number), At: o.pull.Updated}
+		if err := r.opts.Store.AddBlock(ctx, b); err != nil {
+			return err
+		}
+	}
 	switch lifecycle.State(o.marker.Over) {
 	case lifecycle.Failed, lifecycle.Reverted, lifecycle.Closed:
 	default:

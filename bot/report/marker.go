@@ -35,6 +35,8 @@ type Marker struct {
 	Over  string `json:"over,omitempty"`  // written by the Action: the state in which the upgrade ended
 	Why   string `json:"why,omitempty"`   // of Over, where the version is left out from then on
 
+	Ignores []string `json:"ignores,omitempty"` // of Over: kinds of bump that are left out, too: major, minor
+
 	Undoes int        `json:"undoes,omitempty"` // of a revert or fix: the upgrade's pull request
 	Moves  []pin.Move `json:"moves,omitempty"`  // what the upgrade changed; of the Action's, and of reverts
 	Fix    bool       `json:"fix,omitempty"`    // it mends instead of undoing

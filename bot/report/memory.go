@@ -83,3 +83,25 @@ func Remark(body string, m Marker) string {
 	}
 	return body + "\n\n" + m.String() + "\n"
 }
+
+// waitingMark tells the list of what waits from all other comments.
+const waitingMark = "<!-- belay:waiting:v1 -->"
+
+// IsWaiting reports whether a comment of belay's is the list of what waits.
+func IsWaiting(body string) bool { return strings.HasPrefix(body, waitingMark) }
+
+// Waiting is the comment that lists what waits for room under the rate limit,
+// with the list itself in its memory.
+func Waiting(names []string, m Memory) string {
+	var b strings.Builder
+	b.WriteString(waitingMark + "\n")
+	if len(names) == 0 {
+		b.WriteString("Nothing waits here any more.\n")
+	} else {
+		b.WriteString("The Action keeps here what waits until more may be opened: leave it where it is.\n\n")
+	}
+	for _, n := range names {
+		fmt.Fprintf(&b, "- %s\n", code(n))
+	}
+	return b.String() + "\n" + m.String() + "\n"
+}

@@ -147,6 +147,48 @@ func TestActionRateLimitSpansRuns(t *testing.T) {
 	if n := len(w.repo.Pulls()); n != 1 || !strings.Contains(r.summary, "waits for the rate limit") {
 		t.Errorf("%d pull requests\n%s", n, r.summary)
 	}
+	// It is kept, and opened by a run that has room; a forged list is not believed.
+	w.ok(w.schedule(nil))
+	list := func() (out []string) {
+		for _, c := range w.pull(1).Comments {
+			if report.IsWaiting(c.Body) {
+				out = append(out, c.Body)
+			}
+		}
+		return out
+	}
+	if got := list(); len(got) != 1 || !strings.Contains(got[0], "- `docker.io/acme/data 2.0.1`") {
+		t.Fatalf("lists %v", got)
+	}
+	if _, err := w.repo.Push("ana", "main", "more at once", map[string]string{".github/belay.yml": actionConfig}); err != nil {
+		t.Fatal(err)
+	}
+	r = w.ok(w.schedule(nil))
+	if n := len(w.repo.Pulls()); n != 2 || w.pull(2).Branch != "belay/data/2.0.1" {
+		t.Errorf("%d pull requests\n%s", n, r.logs)
+	}
+	if got := list(); len(got) != 1 || !strings.Contains(got[0], "Nothing waits") {
+		t.Errorf("lists %v", got)
+	}
+	w.ok(w.schedule(nil))
+}
+
+// TestActionIgnoresAKindOfBump in later runs, as a person has said in an earlier one.
+func TestActionIgnoresAKindOfBump(t *testing.T) {
+	w := newWorkflows(t, nil)
+	w.ok(w.dispatch("acme/web", "1.1.0", nil))
+	w.ok(w.comment(1, "ana", "/upgrade ignore minor", nil))
+	if got := w.pull(1).State; got != "closed" {
+		t.Fatalf("it is %s", got)
+	}
+	r := w.ok(w.dispatch("acme/web", "1.1.0", nil))
+	if n := len(w.repo.Pulls()); n != 1 || !strings.Contains(r.summary, "left out") {
+		t.Errorf("%d pull requests\n%s", n, r.summary)
+	}
+	w.ok(w.dispatch("acme/web", "1.0.1", nil))
+	if n := len(w.repo.Pulls()); n != 2 {
+		t.Errorf("%d pull requests: a patch is no minor", n)
+	}
 }
 
 // TestActionBelievesItsOwnCommentAlone: a record that somebody else edited is not
