@@ -42,7 +42,7 @@ func run() error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	binary := filepath.Join(dir, "belay")
-	if out, err := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, "./cmd/belay").CombinedOutput(); err != nil { //nolint:gosec // of this program's own making
+	if out, err := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, "./cmd/belay").CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	gh, err := sandbox.NewGitHub(sandbox.Options{Dir: filepath.Join(dir, "github")})
@@ -89,7 +89,7 @@ func run() error {
 // fill gives the repository its files and its history.
 func fill(repo *sandbox.Repository) error {
 	var b bytes.Buffer
-	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same every time
+	r := rand.New(rand.NewPCG(1, 2)) // the same every time
 	for i := range commits {
 		fmt.Fprintf(&b, "commit refs/heads/main\ncommitter ana <ana@users.noreply.github.com> %d +0000\ndata 5\nwork\n\n", 1_600_000_000+i*3600)
 		file := func(k int) {
@@ -114,7 +114,7 @@ func fill(repo *sandbox.Repository) error {
 		fmt.Fprintf(&b, "M 100644 inline .github/belay.yml\ndata %d\n%s\n", len(config), config)
 	}
 	for _, args := range [][]string{{"fast-import", "--quiet", "--force"}, {"gc", "--quiet"}} {
-		cmd := exec.Command("git", append([]string{"-C", repo.Dir()}, args...)...) //nolint:gosec // of this program's own making
+		cmd := exec.Command("git", append([]string{"-C", repo.Dir()}, args...)...)
 		cmd.Stdin = bytes.NewReader(b.Bytes())
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("git %s: %w\n%s", args[0], err, out)
@@ -133,7 +133,7 @@ func dispatch(binary, dir string, gh *sandbox.GitHub, repo *sandbox.Repository, 
 	if err := os.WriteFile(path, event, 0o600); err != nil {
 		return 0, err
 	}
-	cmd := exec.Command(binary, "action", "--upstream-api", gh.URL()+"/api/v3") //nolint:gosec // of this program's own making
+	cmd := exec.Command(binary, "action", "--upstream-api", gh.URL()+"/api/v3")
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "RUNNER_TEMP=" + dir, "GITHUB_EVENT_NAME=repository_dispatch", "GITHUB_EVENT_PATH=" + path,
 		"GITHUB_REPOSITORY=" + repo.FullName(), "GITHUB_SERVER_URL=" + gh.URL(), "GITHUB_API_URL=" + gh.URL() + "/api/v3", "GITHUB_RUN_ID=1", "INPUT_TOKEN=" + repo.WorkflowToken(), "INPUT_WAIT=0s"}
 	begun := time.Now()
