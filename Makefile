@@ -9,7 +9,7 @@ RACE     = -race -gcflags='modernc.org/...=-d=checkptr=0'
 CURRENT  = $$(grep -rlE 'func Test[A-Za-z]*(Golden|Schema|Current)' --include='*_test.go' cmd bot rules hack | xargs -n1 dirname | sort -u | sed 's,^,./,')
 UPDATED  = $$(grep -rlE 'Bool\("update"' --include='*_test.go' cmd bot rules hack | xargs -n1 dirname | sort -u | sed 's,^,./,')
 
-.PHONY: build demo setup kube test test-short check bench fuzz golden clean
+.PHONY: build demo setup kube test test-short check docs-check bench fuzz golden clean
 
 build: ## bin/belay
 	$(GO) build -trimpath -ldflags "-s -w" -o bin/belay ./cmd/belay
@@ -41,6 +41,9 @@ check: ## formatting, vet, linters, import direction, generated files
 	$(GO) mod verify >/dev/null
 	$(GO) mod tidy -diff
 	$(GO) test -count=1 -run 'Golden|Schema|Current' $(CURRENT) >/dev/null
+
+docs-check: ## links, command lines and the walk through docs/getting-started.md
+	$(GO) test -count=1 -run 'Docs' ./cmd/belay
 
 bench: ## figures of docs/performance.md
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m $(PACKAGES) | grep -E '^(Benchmark|pkg:|PASS|FAIL|---)'
