@@ -25,7 +25,7 @@ kube: ## a Kubernetes control plane to look at, until Ctrl-C
 	@$(GO) run ./hack/controlplane
 
 test: setup ## everything, with the race detector
-	$(GO) test $(RACE) -timeout 20m $(PACKAGES)
+	$(GO) test $(RACE) -timeout 40m $(PACKAGES)
 	$(GO) -C hack/alerts test ./...
 
 test-short: ## the inner loop: without the race detector, PostgreSQL, the control plane and the long property runs
