@@ -92,7 +92,7 @@ func parsePage(name string, source []byte) *page {
 }
 
 // unslugged is what GitHub leaves out of a heading's anchor.
-var unslugged = regexp.MustCompile("[^\\pL\\pN _-]")
+var unslugged = regexp.MustCompile(`[^\pL\pN _-]`)
 
 // slug is the anchor that GitHub gives a heading: "What to do, when" is
 // "what-to-do-when".

@@ -87,7 +87,7 @@ func writeNew(c *cobra.Command, name string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
-	out, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	out, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // a file of the repository, for everybody who works in it
 	if errors.Is(err, fs.ErrExist) {
 		return usage{fmt.Errorf("%s is there already and is not overwritten: leave out --write to see what it would be", name)}
 	}
