@@ -46,14 +46,14 @@ const maxPast = 2000
 func Reverts(ctx context.Context, dir, rev string) ([]Commit, error) {
 	repo, err := gogit.PlainOpen(dir)
 	if err != nil {
-		return nil, nil //nolint:nilerr // it has no history then
+		return nil, nil // it has no history then
 	}
 	if rev == "" {
 		rev = "HEAD"
 	}
 	hash, err := repo.ResolveRevision(plumbing.Revision(rev))
 	if err != nil {
-		return nil, nil //nolint:nilerr // no commit yet
+		return nil, nil // no commit yet
 	}
 	if repo, err = sparing(repo); err != nil {
 		return nil, err

@@ -105,7 +105,7 @@ func commitDir(dir, source, message string) (string, error) {
 // resolve is the commit that a name stands for, "" when there is none.
 func resolve(dir, ref string) string {
 	if strings.HasPrefix(ref, "refs/") { // a branch is a file, mostly: that spares a process
-		if data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(ref))); err == nil && len(data) == len(zeroSHA)+1 {
+		if data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(ref))); err == nil && len(data) == len(zeroSHA)+1 { //nolint:gosec // only a SHA is taken from it
 			return string(data[:len(zeroSHA)])
 		}
 	}

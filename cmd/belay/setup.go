@@ -185,11 +185,11 @@ func (f *setupFlags) run(ctx context.Context, app *appFlags, kubeconfig, listen 
 	if err := stop(); err != nil {
 		return err
 	}
-	return f.await(ctx, app, log)
+	return f.await(ctx, app)
 }
 
 // await adopts the credentials as soon as they are to be read.
-func (f *setupFlags) await(ctx context.Context, app *appFlags, log *slog.Logger) error {
+func (f *setupFlags) await(ctx context.Context, app *appFlags) error {
 	ctx, cancel := context.WithTimeout(ctx, handed)
 	defer cancel()
 	ticker := time.NewTicker(time.Second)

@@ -110,8 +110,8 @@ func guessed(s Service) *database {
 		if dataSetting.MatchString(v.Name) {
 			engine := cmp.Or(engineOf(v.Value), engineOf(v.Name))
 			why := v.Name + " is set in " + v.At
-			switch {
-			case engine == "":
+			switch engine {
+			case "":
 				take(1, database{why: why})
 			default:
 				take(3, database{engine: engine, why: why + ", which speaks of " + engine})

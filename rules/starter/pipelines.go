@@ -141,6 +141,7 @@ func mentions(n *yaml.Node, word string) bool {
 		return slices.ContainsFunc(n.Content, func(c *yaml.Node) bool { return c.Value == word })
 	case yaml.MappingNode:
 		return get(n, word) != nil
+	case yaml.DocumentNode, yaml.AliasNode: // no workflow names its events so
 	}
 	return false
 }

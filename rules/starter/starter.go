@@ -119,8 +119,8 @@ func (w *writer) guess(format string, args ...any) {
 
 func (w *writer) head(f Found) {
 	fmt.Fprintf(&w.out, "# yaml-language-server: $schema=%s\n", policy.SchemaID)
-	switch {
-	case f.Pins == 0:
+	switch f.Pins {
+	case 0:
 		w.say("No version pins were found here: belay follows images and Helm charts in Terraform files. Every setting below is optional.")
 	default:
 		w.say("%s and %s were found here; belay follows %d of them (belay pins lists them all).", count(len(f.Services), "service"), count(f.Pins, "version pin"), f.Followed)
