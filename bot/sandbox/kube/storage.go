@@ -81,7 +81,7 @@ func (s *storage) close() {
 
 // run looks again and again. Whatever fails is tried at the next look.
 func (s *storage) run(ctx context.Context) {
-	tick := time.NewTicker(100 * time.Millisecond)
+	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
