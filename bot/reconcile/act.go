@@ -10,6 +10,7 @@ import (
 	"github.com/belaybot/belay/bot/cluster"
 	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/bot/report"
+	"github.com/belaybot/belay/bot/traces"
 	"github.com/belaybot/belay/rules/lifecycle"
 	"github.com/belaybot/belay/rules/policy"
 )
@@ -25,6 +26,16 @@ func (l *later) RetryAt() time.Time { return l.at }
 
 // act carries out one action.
 func (r *Reconciler) act(ctx context.Context, j *job, a lifecycle.Action) error {
+	if a.Do == lifecycle.Wait {
+		return nil
+	}
+	ctx, end := traces.Span(ctx, string(a.Do), "belay.upgrade", j.u.ID, "belay.repository", j.u.Repository, "belay.service", j.u.Service, "belay.state", j.u.State, "belay.to", string(a.To))
+	err := r.carryOut(ctx, j, a)
+	end(err)
+	return err
+}
+
+func (r *Reconciler) carryOut(ctx context.Context, j *job, a lifecycle.Action) error {
 	from := lifecycle.State(j.u.State)
 	switch a.Do {
 	case lifecycle.Wait:

@@ -31,6 +31,7 @@ import (
 	"github.com/belaybot/belay/bot/intake"
 	"github.com/belaybot/belay/bot/reconcile"
 	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/bot/traces"
 	"github.com/belaybot/belay/rules/plan"
 )
 
@@ -140,8 +141,8 @@ func New(opts Options) *Server {
 // Handler is what listens.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/diun", s.diun)
-	mux.HandleFunc("POST /github/webhook", s.webhook)
+	mux.Handle("/diun", traces.Handler("/diun", http.HandlerFunc(s.diun)))
+	mux.Handle("POST /github/webhook", traces.Handler("/github/webhook", http.HandlerFunc(s.webhook)))
 	mux.HandleFunc("GET /api/status", s.status)
 	mux.HandleFunc("GET /api/audit", s.audit)
 	mux.HandleFunc("POST /api/bulk", s.bulk)

@@ -23,6 +23,7 @@ import (
 	"github.com/belaybot/belay/bot/reconcile"
 	"github.com/belaybot/belay/bot/server"
 	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/bot/traces"
 	"github.com/belaybot/belay/rules/policy"
 )
 
@@ -106,7 +107,7 @@ func (out *process) wire(ctx context.Context, p parts) error {
 	if p.github.HTTP == nil {
 		p.github.HTTP = http.DefaultTransport
 	}
-	p.github.HTTP = counts.GitHub(p.github.HTTP)
+	p.github.HTTP = traces.Transport(counts.GitHub(p.github.HTTP))
 	if out.app, err = github.New(p.github); err != nil {
 		return usage{err}
 	}
@@ -136,7 +137,8 @@ func (out *process) wire(ctx context.Context, p parts) error {
 		}
 		return err
 	}
-	work := engine.Options{Store: out.store, Workers: p.workers, Log: p.log, Reconcile: counts.Reconcile(out.rec.Reconcile), Dispatch: out.rec.Dispatch, Board: out.rec.Board,
+	work := engine.Options{Store: out.store, Workers: p.workers, Log: p.log, Reconcile: counts.Reconcile(traces.Look(out.rec.Reconcile)),
+		Dispatch: traces.Work("dispatch", "belay.dispatch", out.rec.Dispatch), Board: traces.Work("dashboard issue", "belay.repository", out.rec.Board),
 		Periodic: []engine.Periodic{
 			{Name: "boards", Every: time.Hour, Run: out.rec.Boards},
 			{Name: "deliveries", Every: 10 * time.Minute, Run: replay},
@@ -190,7 +192,7 @@ func (out *process) wireNotify(ctx context.Context, p parts, work *engine.Option
 	if err != nil || n == nil {
 		return err
 	}
-	work.Notify = n.Tell
+	work.Notify = traces.Work("tell", "belay.upgrade", n.Tell)
 	work.Periodic = append(work.Periodic, engine.Periodic{Name: "tell", Every: 10 * time.Minute, Run: func(ctx context.Context) error {
 		return n.CatchUp(ctx, out.engine.Notify)
 	}})

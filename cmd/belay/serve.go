@@ -20,6 +20,7 @@ import (
 	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/bot/metrics"
 	"github.com/belaybot/belay/bot/planner"
+	"github.com/belaybot/belay/bot/traces"
 	"github.com/belaybot/belay/bot/upstream"
 	"github.com/belaybot/belay/rules/policy"
 )
@@ -100,7 +101,7 @@ func (f *appFlags) upstream(log *slog.Logger, eye *credentials.Registry, counts 
 		cache = filepath.Join(f.state, "upstream")
 	}
 	return func(app *github.App) func(policy.Policy) (planner.Upstream, error) {
-		base := counts.Upstream(http.RoundTripper(&asApp{app: app, host: hostOf(f.upstreamAPI), same: f.url == "https://github.com" && f.upstreamAPI == "https://api.github.com"}))
+		base := traces.Transport(counts.Upstream(http.RoundTripper(&asApp{app: app, host: hostOf(f.upstreamAPI), same: f.url == "https://github.com" && f.upstreamAPI == "https://api.github.com"})))
 		base = eye.Watch("github_token", base)
 		return func(p policy.Policy) (planner.Upstream, error) {
 			return upstream.New(upstream.Options{CacheDir: cache, GitHubAPI: f.upstreamAPI, GitHubToken: os.Getenv("GITHUB_TOKEN"), Wait: time.Minute, HTTP: base,
@@ -228,6 +229,11 @@ which is read again when it is needed:
 			if p.page, err = look.options(listen, set.url, p.log); err != nil {
 				return usage{err}
 			}
+			stop, err := traces.Start(c.Context(), moduleVersion(), p.log)
+			if err != nil {
+				return usage{err}
+			}
+			defer flushTraces(stop)
 			p.listen, p.workers = listen, workers
 			run, err := p.start(c.Context())
 			if err != nil {
@@ -248,6 +254,13 @@ which is read again when it is needed:
 	c.Flags().StringVar(&listen, "listen", ":8080", "`address` to listen on")
 	c.Flags().IntVar(&workers, "workers", 4, "how many upgrades are worked on at once")
 	return c
+}
+
+// flushTraces sends the last spans, for a few seconds at most.
+func flushTraces(stop func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_ = stop(ctx) // what was not sent is in the log
 }
 
 func newRecover() *cobra.Command {
