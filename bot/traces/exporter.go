@@ -101,8 +101,8 @@ func request(spans []sdk.ReadOnlySpan) *collector.ExportTraceServiceRequest {
 func one(s sdk.ReadOnlySpan) *otlp.Span {
 	id, span, parent := s.SpanContext().TraceID(), s.SpanContext().SpanID(), s.Parent()
 	out := &otlp.Span{TraceId: id[:], SpanId: span[:], Name: s.Name(), Kind: kinds[s.SpanKind()],
-		StartTimeUnixNano: uint64(s.StartTime().UnixNano()), EndTimeUnixNano: uint64(s.EndTime().UnixNano()), //nolint:gosec // after 1970
-		Attributes: pairs(s.Attributes()), DroppedAttributesCount: uint32(s.DroppedAttributes())} //nolint:gosec // a count
+		StartTimeUnixNano: uint64(s.StartTime().UnixNano()), EndTimeUnixNano: uint64(s.EndTime().UnixNano()),
+		Attributes: pairs(s.Attributes()), DroppedAttributesCount: uint32(s.DroppedAttributes())}
 	if parent.HasSpanID() {
 		p := parent.SpanID()
 		out.ParentSpanId = p[:]
@@ -130,7 +130,7 @@ func pairs(list []attribute.KeyValue) []*common.KeyValue {
 		case attribute.BOOL:
 			v.Value = &common.AnyValue_BoolValue{BoolValue: a.Value.AsBool()}
 		default:
-			v.Value = &common.AnyValue_StringValue{StringValue: a.Value.Emit()}
+			v.Value = &common.AnyValue_StringValue{StringValue: a.Value.String()}
 		}
 		out = append(out, &common.KeyValue{Key: string(a.Key), Value: v})
 	}

@@ -91,10 +91,10 @@ func span(ctx context.Context, name string, kind trace.SpanKind, pairs ...string
 func kindOf(err error) string {
 	type waits interface{ RetryAt() time.Time }
 	for e := err; e != nil; {
-		if _, ok := e.(waits); ok { //nolint:errorlint // each error of the chain is looked at
+		if _, ok := e.(waits); ok {
 			return "waits"
 		}
-		wrapped, ok := e.(interface{ Unwrap() error }) //nolint:errorlint // as above
+		wrapped, ok := e.(interface{ Unwrap() error })
 		if !ok {
 			return fmt.Sprintf("%T", e)
 		}
