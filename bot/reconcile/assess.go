@@ -10,7 +10,6 @@ import (
 
 	"github.com/belaybot/belay/bot/git"
 	"github.com/belaybot/belay/bot/planner"
-	"github.com/belaybot/belay/bot/store"
 	"github.com/belaybot/belay/bot/terraform"
 	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/plan"
@@ -62,16 +61,7 @@ func (a Assessed) Level() risk.Level {
 // Assess judges a pull request as if its new versions had been dispatched.
 func (r *Reconciler) Assess(ctx context.Context, p Proposed) (Assessed, error) {
 	var out Assessed
-	j := &job{u: store.Upgrade{Repository: p.Repository}, home: r.home(p.Repository)}
-	var err error
-	if j.repo, err = r.opts.GitHub.Repository(ctx, p.Repository); err != nil {
-		return out, err
-	}
-	branch, err := r.branchOf(ctx, j)
-	if err != nil {
-		return out, err
-	}
-	v, err := r.today(ctx, j, branch)
+	j, v, err := r.viewNow(ctx, p.Repository)
 	if err != nil {
 		return out, err
 	}

@@ -55,16 +55,7 @@ func (r *Reconciler) Dispatch(ctx context.Context, id string) error {
 }
 
 func (r *Reconciler) dispatchTo(ctx context.Context, name string, stored store.Dispatch) ([]store.Outcome, error) {
-	j := &job{u: store.Upgrade{Repository: name}, home: r.home(name)}
-	var err error
-	if j.repo, err = r.opts.GitHub.Repository(ctx, name); err != nil {
-		return nil, err
-	}
-	branch, err := r.branchOf(ctx, j)
-	if err != nil {
-		return nil, err
-	}
-	v, err := r.today(ctx, j, branch)
+	_, v, err := r.viewNow(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -117,50 +108,67 @@ func (r *Reconciler) carry(ctx context.Context, upgrade, run string) error {
 	return nil
 }
 
-// join makes an upgrade, or brings the newer version to the one that is open.
-func (r *Reconciler) join(ctx context.Context, name string, u plan.Upgrade, t target) (store.Outcome, error) {
-	o := store.Outcome{Repository: name, Service: u.Service, At: r.opts.Now()}
+// standing says what a new upgrade meets: the id of the one that is open and
+// that it would join, or why it is not begun; neither when nothing is in its way.
+func (r *Reconciler) standing(ctx context.Context, name string, u plan.Upgrade) (open, reason string, err error) {
 	blocks, err := r.opts.Store.Blocks(ctx, name, u.Service)
 	if err != nil {
-		return o, err
+		return "", "", err
 	}
 	for _, b := range blocks {
 		if b.Image == lane(u) && (b.Target == u.To || b.Target == string(u.Risk.Bump)) {
-			o.Reason = fmt.Sprintf("%s is left out: %s", u.To, b.Why)
-			return o, nil
+			return "", fmt.Sprintf("%s is left out: %s", u.To, b.Why), nil
 		}
 	}
-	open, err := r.opts.Store.OpenUpgrades(ctx, name)
+	list, err := r.opts.Store.OpenUpgrades(ctx, name)
 	if err != nil {
+		return "", "", err
+	}
+	if i := slices.IndexFunc(list, func(old store.Upgrade) bool { return joins(old, u) }); i >= 0 {
+		return list[i].ID, "", nil
+	}
+	if reason, err = r.stands(ctx, name, u); err != nil || reason != "" {
+		return "", reason, err
+	}
+	reason, err = r.elsewhere(ctx, name, u.Service)
+	return "", reason, err
+}
+
+// join makes an upgrade, or brings the newer version to the one that is open.
+func (r *Reconciler) join(ctx context.Context, name string, u plan.Upgrade, t target) (store.Outcome, error) {
+	o := store.Outcome{Repository: name, Service: u.Service, At: r.opts.Now()}
+	var err error
+	if o.Upgrade, o.Reason, err = r.standing(ctx, name, u); err != nil || o.Reason != "" {
 		return o, err
 	}
-	if i := slices.IndexFunc(open, func(old store.Upgrade) bool { return joins(old, u) }); i >= 0 {
-		o.Upgrade = open[i].ID
-		o.Reason, err = r.bringNewer(ctx, open[i].ID, u, t)
-		if errors.Is(err, errOver) { // and another step may have taken its place
-			return r.join(ctx, name, u, t)
+	if o.Upgrade == "" {
+		var created bool
+		o.Upgrade, created, err = r.create(ctx, name, u.Service, lane(u), u.From, u.To, t, record{Security: u.Risk.Security, Risk: u.Risk.Level})
+		if err != nil || created { // else another dispatch was faster
+			return o, err
 		}
-		return o, err
 	}
-	if o.Reason, err = r.stands(ctx, name, u); err != nil || o.Reason != "" {
-		return o, err
-	}
-	if o.Reason, err = r.elsewhere(ctx, name, u.Service); err != nil || o.Reason != "" {
-		return o, err
-	}
-	rec := record{Security: u.Risk.Security, Risk: u.Risk.Level}
-	var created bool
-	o.Upgrade, created, err = r.create(ctx, name, u.Service, lane(u), u.From, u.To, t, rec)
-	if err == nil && !created { // another dispatch was faster
-		if o.Reason, err = r.bringNewer(ctx, o.Upgrade, u, t); errors.Is(err, errOver) {
-			return r.join(ctx, name, u, t)
-		}
+	o.Reason, err = r.bringNewer(ctx, o.Upgrade, u, t)
+	if errors.Is(err, errOver) { // and another step may have taken its place
+		return r.join(ctx, name, u, t)
 	}
 	return o, err
 }
 
 // errOver means that an upgrade has come to its end meanwhile.
 var errOver = errors.New("the upgrade is over")
+
+// meets says what a dispatch is to an upgrade that is open, and whether it
+// moves where the upgrade goes.
+func (j *job) meets(to, tag string) (reason string, moves bool) {
+	switch {
+	case j.end() == to:
+		return "joins the upgrade that is open already", false
+	case !newer(to, j.end()) || j.rec.Newer != nil && !newer(tag, j.rec.Newer.Tag):
+		return fmt.Sprintf("an upgrade to %s is open already", j.end()), false
+	}
+	return "updates the upgrade that is open", true
+}
 
 // bringNewer has an open upgrade go to a newer version.
 func (r *Reconciler) bringNewer(ctx context.Context, id string, u plan.Upgrade, t target) (string, error) {
@@ -172,11 +180,9 @@ func (r *Reconciler) bringNewer(ctx context.Context, id string, u plan.Upgrade, 
 		if j.u.Final {
 			return "", errOver
 		}
-		if j.end() == u.To {
-			return "joins the upgrade that is open already", nil
-		}
-		if !newer(u.To, j.end()) || j.rec.Newer != nil && !newer(t.Tag, j.rec.Newer.Tag) {
-			return fmt.Sprintf("an upgrade to %s is open already", j.end()), nil
+		reason, moves := j.meets(u.To, t.Tag)
+		if !moves {
+			return reason, nil
 		}
 		if lifecycle.State(j.u.State).Merged() && j.rec.Ladder != nil { // the steps after this one go on to it
 			j.rec.Target, j.rec.Ladder = t, j.rec.Ladder.Retop(u.To)
@@ -192,7 +198,7 @@ func (r *Reconciler) bringNewer(ctx context.Context, id string, u plan.Upgrade, 
 		if err != nil {
 			return "", err
 		}
-		return "updates the upgrade that is open", r.opts.Wake(ctx, id)
+		return reason, r.opts.Wake(ctx, id)
 	}
 }
 

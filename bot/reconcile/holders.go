@@ -35,16 +35,7 @@ const takeUpFor = 14 * 24 * time.Hour
 // are left out, and what counts against the rate limit.
 func (r *Reconciler) TakeUp(ctx context.Context, repository string, wanted func(github.Pull) bool) (Found, error) {
 	var out Found
-	j := &job{u: store.Upgrade{Repository: repository}, home: r.home(repository)}
-	var err error
-	if j.repo, err = r.opts.GitHub.Repository(ctx, repository); err != nil {
-		return out, err
-	}
-	branch, err := r.branchOf(ctx, j)
-	if err != nil {
-		return out, err
-	}
-	v, err := r.today(ctx, j, branch)
+	j, v, err := r.viewNow(ctx, repository)
 	if err != nil {
 		return out, err
 	}

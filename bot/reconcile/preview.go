@@ -2,10 +2,8 @@ package reconcile
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/belaybot/belay/bot/store"
-	"github.com/belaybot/belay/rules/lifecycle"
 	"github.com/belaybot/belay/rules/plan"
 )
 
@@ -52,7 +50,7 @@ func (r *Reconciler) Preview(ctx context.Context, d plan.Dispatch) ([]Previewed,
 }
 
 func (r *Reconciler) previewIn(ctx context.Context, name string, d plan.Dispatch) ([]Previewed, error) {
-	v, err := r.viewNow(ctx, name)
+	_, v, err := r.viewNow(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +67,7 @@ func (r *Reconciler) previewIn(ctx context.Context, name string, d plan.Dispatch
 	}
 	for _, u := range result.Upgrades {
 		p := Previewed{Repository: name, Service: u.Service, From: u.From, To: u.To, Risk: string(u.Risk.Level)}
-		if p.Reason, err = r.standing(ctx, name, u); err != nil {
+		if p.Reason, err = r.foreseen(ctx, name, u, d.Tag); err != nil {
 			return nil, err
 		}
 		out = append(out, p)
@@ -77,40 +75,16 @@ func (r *Reconciler) previewIn(ctx context.Context, name string, d plan.Dispatch
 	return out, nil
 }
 
-// standing says what keeps an upgrade from being a new one, "" when nothing does.
-func (r *Reconciler) standing(ctx context.Context, name string, u plan.Upgrade) (string, error) {
-	blocks, err := r.opts.Store.Blocks(ctx, name, u.Service)
-	if err != nil {
+// foreseen says what would come of an upgrade, "" when it would be a new one.
+func (r *Reconciler) foreseen(ctx context.Context, name string, u plan.Upgrade, tag string) (string, error) {
+	open, reason, err := r.standing(ctx, name, u)
+	if err != nil || open == "" {
+		return reason, err
+	}
+	j, err := r.load(ctx, open)
+	if err != nil || j.u.Final {
 		return "", err
 	}
-	for _, b := range blocks {
-		if b.Image == lane(u) && (b.Target == u.To || b.Target == string(u.Risk.Bump)) {
-			return fmt.Sprintf("%s is left out: %s", u.To, b.Why), nil
-		}
-	}
-	open, err := r.opts.Store.OpenUpgrades(ctx, name)
-	for _, old := range open {
-		if old.Service != u.Service || old.Lane != lane(u) || lifecycle.State(old.State).Merged() {
-			continue
-		}
-		if newer(u.To, old.To) {
-			return "updates the upgrade that is open", nil
-		}
-		return fmt.Sprintf("an upgrade to %s is open already", old.To), nil
-	}
-	return "", err
-}
-
-// viewNow is a repository's default branch as it is.
-func (r *Reconciler) viewNow(ctx context.Context, name string) (*view, error) {
-	j := &job{u: store.Upgrade{Repository: name}, home: r.home(name)}
-	var err error
-	if j.repo, err = r.opts.GitHub.Repository(ctx, name); err != nil {
-		return nil, err
-	}
-	branch, err := r.branchOf(ctx, j)
-	if err != nil {
-		return nil, err
-	}
-	return r.today(ctx, j, branch)
+	reason, _ = j.meets(u.To, tag)
+	return reason, nil
 }

@@ -69,7 +69,7 @@ func Due(repository string, last time.Time, every time.Duration) time.Time {
 }
 
 func (r *Reconciler) scanIfDue(ctx context.Context, name string) error {
-	v, err := r.viewNow(ctx, name)
+	_, v, err := r.viewNow(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (r *Reconciler) scanIfDue(ctx context.Context, name string) error {
 // ScanNow asks the registries about one repository, whenever it was asked last:
 // the Action is started by a clock of its own.
 func (r *Reconciler) ScanNow(ctx context.Context, name string) error {
-	v, err := r.viewNow(ctx, name)
+	_, v, err := r.viewNow(ctx, name)
 	if err != nil {
 		return err
 	}

@@ -8,9 +8,26 @@ import (
 	"path"
 
 	"github.com/belaybot/belay/bot/planner"
+	"github.com/belaybot/belay/bot/store"
 	"github.com/belaybot/belay/bot/terraform"
 	"github.com/belaybot/belay/rules/policy"
 )
+
+// viewNow is a repository's default branch as it is now, for what concerns no
+// upgrade yet.
+func (r *Reconciler) viewNow(ctx context.Context, name string) (*job, *view, error) {
+	j := &job{u: store.Upgrade{Repository: name}, home: r.home(name)}
+	var err error
+	if j.repo, err = r.opts.GitHub.Repository(ctx, name); err != nil {
+		return nil, nil, err
+	}
+	branch, err := r.branchOf(ctx, j)
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := r.today(ctx, j, branch)
+	return j, v, err
+}
 
 // today is the default branch as it is now: fetched, read and parsed once per commit.
 func (r *Reconciler) today(ctx context.Context, j *job, branch string) (*view, error) {
