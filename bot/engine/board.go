@@ -80,17 +80,7 @@ func (w *boarder) Work(ctx context.Context, job *river.Job[boardArgs]) error {
 		return nil
 	}
 	key := boardKey(repository)
-	release, err := e.take(ctx, key)
-	if err != nil {
-		return err
-	}
-	if release == nil {
-		return river.JobSnooze(e.hold / 10)
-	}
-	asked, err := e.opts.Store.Asked(ctx, key)
-	if err == nil {
-		err = guard(func() error { return e.opts.Board(ctx, repository) })
-	}
-	release()
-	return follow(ctx, e, job, outcome{id: key, failed: job.Args.Failed, err: err, asked: asked})
+	return e.alone(ctx, key, func() error { return e.opts.Board(ctx, repository) }, func(asked int64, err error) error {
+		return follow(ctx, e, job, outcome{id: key, failed: job.Args.Failed, err: err, asked: asked})
+	})
 }

@@ -46,24 +46,32 @@ func (w *reconciler) NextRetry(job *river.Job[reconcileArgs]) time.Time {
 
 // Work looks at an upgrade, and sees to it that it is looked at again when it is due.
 func (w *reconciler) Work(ctx context.Context, job *river.Job[reconcileArgs]) error {
-	e, id := w.e, job.Args.Upgrade
-	release, err := e.take(ctx, id)
+	id := job.Args.Upgrade
+	var wake time.Time
+	return w.e.alone(ctx, id, func() (err error) {
+		wake, err = w.e.opts.Reconcile(ctx, id)
+		return err
+	}, func(asked int64, err error) error {
+		return follow(ctx, w.e, job, outcome{id: id, failed: job.Args.Failed, err: err, wake: wake, asked: asked})
+	})
+}
+
+// alone does something for a key while nobody else does, and then follows it up
+// with what had been asked when it began. Who finds it taken comes again later.
+func (e *Engine) alone(ctx context.Context, key string, do func() error, then func(asked int64, err error) error) error {
+	release, err := e.take(ctx, key)
 	if err != nil {
 		return err
 	}
 	if release == nil {
 		return river.JobSnooze(e.hold / 10)
 	}
-	var wake time.Time
-	asked, err := e.opts.Store.Asked(ctx, id)
+	asked, err := e.opts.Store.Asked(ctx, key)
 	if err == nil {
-		err = guard(func() (err error) {
-			wake, err = e.opts.Reconcile(ctx, id)
-			return err
-		})
+		err = guard(do)
 	}
 	release() // before the job that follows is there to be fetched
-	return follow(ctx, e, job, outcome{id: id, failed: job.Args.Failed, err: err, wake: wake, asked: asked})
+	return then(asked, err)
 }
 
 // take reserves an upgrade for a look; release is nil while another look has
