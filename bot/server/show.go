@@ -32,20 +32,29 @@ func (d *dashboard) read(w http.ResponseWriter, req *http.Request, v viewer) (st
 	return u, s, true
 }
 
-// upgrade is GET /u/{id}.
-func (d *dashboard) upgrade(w http.ResponseWriter, req *http.Request, v viewer) {
+// readWhole reads its audit trail as well.
+func (d *dashboard) readWhole(w http.ResponseWriter, req *http.Request, v viewer) (store.Upgrade, reconcile.Shown, []store.Event, bool) {
 	u, s, ok := d.read(w, req, v)
 	if !ok {
-		return
+		return u, s, nil, false
 	}
 	events, err := d.state.Events(req.Context(), u.ID)
 	if err != nil {
 		d.fail(w, req, err)
+	}
+	return u, s, events, err == nil
+}
+
+// upgrade is GET /u/{id}.
+func (d *dashboard) upgrade(w http.ResponseWriter, req *http.Request, v viewer) {
+	u, s, events, ok := d.readWhole(w, req, v)
+	if !ok {
 		return
 	}
 	group := lifecycle.GroupOf(lifecycle.State(u.State), s.Waits)
 	view := page.Upgrade{Frame: d.frame(req, v, u.Service+" "+u.From+" → "+u.To), Upgrade: u, Shown: s, Group: group, Tone: page.Tone(u.State, group),
 		May: v.writes(u.Repository), Head: head(u, s)}
+	var err error
 	if view.Ladder, err = d.ladder(req, u, s); err != nil {
 		d.fail(w, req, err)
 		return
@@ -260,13 +269,8 @@ func (d *dashboard) listJSON(w http.ResponseWriter, req *http.Request, v viewer)
 
 // upgradeJSON is GET /api/upgrades/{id}: what the page of an upgrade shows.
 func (d *dashboard) upgradeJSON(w http.ResponseWriter, req *http.Request, v viewer) {
-	u, s, ok := d.read(w, req, v)
+	u, s, events, ok := d.readWhole(w, req, v)
 	if !ok {
-		return
-	}
-	events, err := d.state.Events(req.Context(), u.ID)
-	if err != nil {
-		d.fail(w, req, err)
 		return
 	}
 	u.Data = nil
