@@ -103,28 +103,22 @@ func TestLadderWhenThePinIsMovedByHand(t *testing.T) {
 		w.repo.Review(w.pullTo("1.1.0").Number, "ana", "approved")
 		return w, w.pullTo("1.2.0").Number
 	}
-	t.Run("to the step that is open", func(t *testing.T) {
-		t.Parallel()
-		w, number := begin(t)
-		move(t, w, "1.2.0")
-		w.stepTo("1.2.0", lifecycle.Obsolete)
-		w.answered(number, "1.2.0 did not come by this pull request; `/upgrade step` goes on")
-		w.repo.Comment(number, "ana", "/upgrade step")
-		if p := w.pullTo("1.3.0"); p.Title != "upgrade: web 1.2.0 → 1.3.0" {
-			t.Errorf("it goes on with %s", p.Title)
-		}
-	})
-	t.Run("beyond it", func(t *testing.T) {
-		t.Parallel()
-		w, number := begin(t)
-		move(t, w, "1.3.0")
-		w.stepTo("1.2.0", lifecycle.Obsolete)
-		w.answered(number, "the default branch is at 1.3.0 already")
-		w.repo.Comment(number, "ana", "/upgrade step")
-		if p := w.pullTo("2.0.0"); p.Title != "upgrade: web 1.3.0 → 2.0.0" {
-			t.Errorf("it goes on with %s", p.Title)
-		}
-	})
+	for _, tc := range []struct{ name, moved, says, next string }{
+		{"to the step that is open", "1.2.0", "1.2.0 did not come by this pull request; `/upgrade step` goes on", "1.3.0"},
+		{"beyond it", "1.3.0", "the default branch is at 1.3.0 already", "2.0.0"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			w, number := begin(t)
+			move(t, w, tc.moved)
+			w.stepTo("1.2.0", lifecycle.Obsolete)
+			w.answered(number, tc.says)
+			w.repo.Comment(number, "ana", "/upgrade step")
+			if p := w.pullTo(tc.next); p.Title != "upgrade: web "+tc.moved+" → "+tc.next {
+				t.Errorf("it goes on with %s", p.Title)
+			}
+		})
+	}
 	t.Run("back: no step is passed over", func(t *testing.T) {
 		t.Parallel()
 		w, number := begin(t)
