@@ -36,7 +36,7 @@ type upstream struct {
 func newUpstream(t testing.TB) *upstream {
 	t.Helper()
 	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("needs git")
+		t.Fatalf("the stand-in for a remote is git itself: install git: %v", err)
 	}
 	root := t.TempDir()
 	u := &upstream{t: t, dir: filepath.Join(root, "infra.git")}

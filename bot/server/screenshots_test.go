@@ -46,8 +46,10 @@ var pictures = []struct {
 // TestBrowserScreenshots plays belay demo, looks at its page as ana, and with
 // -args -screenshots keeps what it sees in docs/.
 func TestBrowserScreenshots(t *testing.T) {
-	if !*screenshots {
-		t.Skip("writes docs/*.png: go test ./bot/server -run BrowserScreenshots -args -screenshots")
+	chromium(t)
+	to := t.TempDir()
+	if *screenshots {
+		to = docs
 	}
 	address := demo(t)
 	b := newBrowser(t, strings.TrimPrefix(address, "http://"))
@@ -72,7 +74,7 @@ func TestBrowserScreenshots(t *testing.T) {
 		if len(small) > maxPicture {
 			t.Errorf("%s has %d bytes, more than %d", p.name, len(small), maxPicture)
 		}
-		if err := os.WriteFile(filepath.Join(docs, p.name+".png"), small, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(to, p.name+".png"), small, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		t.Logf("%s.png: %d kB", p.name, len(small)>>10)

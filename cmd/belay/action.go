@@ -61,6 +61,11 @@ var actionSecrets = []string{"SLACK_TOKEN", "SLACK_WEBHOOK", "NOTIFY_WEBHOOK", "
 
 func (f *actionFlags) run(ctx context.Context, out, errs io.Writer) error {
 	a := githubactions.New(githubactions.WithWriter(out))
+	event, err := action.Read(os.Getenv)
+	if err != nil {
+		a.Errorf("%s", err.Error())
+		return usage{err}
+	}
 	in, err := action.ReadInputs(a)
 	if err != nil {
 		a.Errorf("%s", err.Error())
@@ -73,11 +78,6 @@ func (f *actionFlags) run(ctx context.Context, out, errs io.Writer) error {
 			return usage{err}
 		}
 		action.Mask(a, value)
-	}
-	event, err := action.Read(os.Getenv)
-	if err != nil {
-		a.Errorf("%s", err.Error())
-		return usage{err}
 	}
 	level := slog.LevelInfo
 	if f.debug {

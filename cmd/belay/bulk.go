@@ -132,7 +132,9 @@ type bulkWork struct {
 }
 
 func (f *bulkFlags) readList(name string, in io.Reader) (bulkWork, error) {
-	if name != "-" {
+	if name == "-" {
+		name = "standard input"
+	} else {
 		file, err := os.Open(name)
 		if err != nil {
 			return bulkWork{}, usage{err}

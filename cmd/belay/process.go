@@ -200,7 +200,17 @@ func (out *process) wireNotify(ctx context.Context, p parts, work *engine.Option
 }
 
 // url is where the process listens.
-func (out *process) url() string { return "http://" + out.listener.Addr().String() }
+func (out *process) url() string { return addressOf(out.listener) }
+
+// addressOf is what somebody on this machine opens to reach a listener: one that
+// listens everywhere is at localhost, too.
+func addressOf(l net.Listener) string {
+	at, ok := l.Addr().(*net.TCPAddr)
+	if ok && at.IP.IsUnspecified() {
+		return fmt.Sprintf("http://localhost:%d", at.Port)
+	}
+	return "http://" + l.Addr().String()
+}
 
 // grace is how long a process that is told to end may go on with what it is at.
 const grace = 25 * time.Second

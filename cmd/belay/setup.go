@@ -167,7 +167,7 @@ func (f *setupFlags) run(ctx context.Context, app *appFlags, kubeconfig, listen 
 	go func() { ended <- h.Serve(l) }()
 	base := strings.TrimSuffix(f.url, "/")
 	if base == "" {
-		base = "http://" + l.Addr().String()
+		base = addressOf(l)
 	}
 	log.Warn("there is no GitHub App yet: open the address to create it; the token in it is good once", "address", base+"/setup?token="+url.QueryEscape(token))
 	stop := func() error {
