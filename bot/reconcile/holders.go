@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -129,10 +130,11 @@ func (r *Reconciler) takeHistory(ctx context.Context, repository string, p polic
 		if r.opts.Now().Sub(o.pull.Created) >= p.Dispatch.Limit.Window {
 			continue
 		}
-		starts = append(starts, o.pull.Created)
-		if err := r.countPast(ctx, repository, o); err != nil {
+		started, err := r.countPast(ctx, repository, o)
+		if err != nil {
 			return err
 		}
+		starts = append(starts, started)
 	}
 	opened := lifecycle.WindowOpened(starts, p.Dispatch.Limit.Window)
 	if opened.IsZero() {
@@ -164,18 +166,25 @@ func (r *Reconciler) leaveOut(ctx context.Context, repository string, o ours) er
 	return r.opts.Store.AddBlock(ctx, store.Block{Repository: repository, Service: o.marker.Service, Image: o.lane(), Target: o.marker.To, Why: why, At: o.pull.Updated})
 }
 
-// countPast has a pull request that is not taken up count against the rate limit.
-func (r *Reconciler) countPast(ctx context.Context, repository string, o ours) error {
-	if _, err := r.opts.Store.UpgradeByPull(ctx, repository, o.pull.Number); err == nil {
-		return nil
+// countPast has a pull request that is not taken up count against the rate
+// limit, and says when an upgrade was started.
+func (r *Reconciler) countPast(ctx context.Context, repository string, o ours) (started time.Time, err error) {
+	u, err := r.opts.Store.UpgradeByPull(ctx, repository, o.pull.Number)
+	switch {
+	case err == nil && !u.Started.IsZero():
+		return u.Started, nil // a little before its pull request
+	case err == nil:
+		return o.pull.Created, nil
+	case !errors.Is(err, store.ErrNotFound):
+		return time.Time{}, err
 	}
 	state := o.marker.Over
 	if state == "" {
 		state = string(lifecycle.Obsolete) // open, and not looked at in this run
 	}
-	_, _, err := r.opts.Store.CreateUpgrade(ctx, store.Upgrade{ID: fmt.Sprint(pastPrefix, o.pull.Number), Repository: repository, Service: o.marker.Service, Lane: o.lane(),
+	_, _, err = r.opts.Store.CreateUpgrade(ctx, store.Upgrade{ID: fmt.Sprint(pastPrefix, o.pull.Number), Repository: repository, Service: o.marker.Service, Lane: o.lane(),
 		State: state, Final: true, From: o.marker.From, To: o.marker.To, Pull: o.pull.Number, Started: o.pull.Created, Created: o.pull.Created})
-	return err
+	return o.pull.Created, err
 }
 
 // holds reports whether belay acts on a pull request: it opened it, as whoever
