@@ -50,7 +50,7 @@ func Inspect(ctx context.Context, opts Options) (Inspected, error) {
 	} else if err != nil {
 		return out, fmt.Errorf("--state: %w", err)
 	}
-	db, err := sql.Open("sqlite", "file:"+out.Name+"?mode=ro&_pragma=busy_timeout(5000)")
+	db, err := sql.Open("sqlite", fileURI(out.Name)+"?mode=ro&_pragma=busy_timeout(5000)")
 	if err != nil {
 		return out, err
 	}

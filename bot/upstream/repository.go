@@ -156,7 +156,7 @@ func registryError(err error) error {
 }
 
 // Digest asks the registry for the digest of ref's name at tag. A tag that it
-// does not have, or an image that it does not show, is ErrNotFound.
+// does not have is ErrNotFound.
 func (c *Client) Digest(ctx context.Context, ref image.Ref, tag string) (string, error) {
 	target, err := c.tagOf(ref, tag)
 	if err != nil {

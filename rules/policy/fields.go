@@ -81,7 +81,7 @@ var form = &key{kind: kindObject, doc: "Configuration of belay, read from .githu
 		}}},
 	{name: "backups", doc: "Ways of taking a backup, by name.", kind: kindMap, def: "none", elem: backupForm, example: `{postgresql: {cronjob: dbaas/postgresql-backup, timeout: 5m}}`},
 	{name: "apply", doc: "How CI brings a merge to the cluster.", kind: kindObject, keys: []*key{
-		{name: "checks", doc: "Names of the check runs or commit statuses that apply. Others do not count.", kind: kindList, elem: &key{kind: kindString}, def: "all reported ones", example: "[ci/woodpecker/push/default]"},
+		{name: "checks", doc: "Names of the check runs or commit statuses that apply. Others do not count.", kind: kindList, elem: &key{kind: kindString}, def: "none: the watch begins with the merge", example: "[ci/woodpecker/push/default]"},
 		{name: "timeout", doc: "How long CI may take.", kind: kindDuration, def: "15m"},
 		{name: "woodpecker", doc: "Asks Woodpecker's API in place of GitHub; {} is enough. Its address and token are given to the server, not here.", kind: kindObject, keys: []*key{
 			{name: "repository", doc: "The repository's full name in Woodpecker. apply.checks then name workflows.", kind: kindRepo, def: "the same as on GitHub", example: "acme/home-ops"},

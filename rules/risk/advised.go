@@ -3,7 +3,7 @@ package risk
 // Advised is an assessment with what the adviser says about the level. The
 // adviser, a language model, may only raise: SAFE and UNKNOWN become CAUTION
 // when it says so, and whatever else it says changes nothing. why is added as
-// the last reason. See SPEC sections 7 and 16.
+// the first reason. See SPEC sections 7 and 16.
 func (a Assessment) Advised(level Level, why string) Assessment {
 	if level != Caution || a.Level == Caution {
 		return a

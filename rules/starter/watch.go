@@ -73,7 +73,7 @@ func clip(s string) string {
 func (w *writer) apply(f Found) {
 	w.gap()
 	if len(f.Pipelines) == 0 {
-		w.say("Which checks apply a merge. No pipeline that runs terraform apply was found; without this, all checks that are reported on the merge have to succeed:")
+		w.say("Which checks apply a merge. No pipeline that runs terraform apply was found; without this, a merge counts as applied at once, and the watch begins:")
 		w.guess("apply:")
 		w.guess("  checks: [ci/woodpecker/push/default]")
 		return
