@@ -182,22 +182,7 @@ func (r *Reconciler) commandLadderAfter(ctx context.Context, j *job, by *said, c
 		return "this upgrade is over: it is " + j.u.State, false, nil
 	}
 	if l.Next != "" {
-		next, err := r.opts.Store.Upgrade(ctx, l.Next)
-		if err != nil {
-			return "", false, err
-		}
-		where := fmt.Sprintf("step %d, to %s", next.Place, next.To)
-		if next.Pull != 0 {
-			where += fmt.Sprintf(", is #%d", next.Pull)
-		}
-		switch {
-		case next.Final:
-			return fmt.Sprintf("%s and is %s: say it there", where, next.State), false, nil
-		case cmd.Verb == command.Step && args == "":
-			return where + ": approve it there", false, nil
-		}
-		err = r.Ask(ctx, next.ID, Asked{Login: by.Login, Command: "/upgrade " + string(cmd.Verb) + " " + cmd.Args, From: fmt.Sprintf("#%d", j.u.Pull), At: by.At})
-		return "handed on: " + where, err == nil, err
+		return r.handOn(ctx, j, by, cmd)
 	}
 	f := l.After(state, true)
 	switch {
@@ -221,4 +206,24 @@ func (r *Reconciler) commandLadderAfter(ctx context.Context, j *job, by *said, c
 		return "", false, err
 	}
 	return fmt.Sprintf("goes on with step %d of %d", l.Place+1, len(l.Rungs)), true, nil
+}
+
+// handOn gives what is said on a step that is over to the one after it.
+func (r *Reconciler) handOn(ctx context.Context, j *job, by *said, cmd command.Command) (string, bool, error) {
+	next, err := r.opts.Store.Upgrade(ctx, j.rec.Ladder.Next)
+	if err != nil {
+		return "", false, err
+	}
+	where := fmt.Sprintf("step %d, to %s", next.Place, next.To)
+	if next.Pull != 0 {
+		where += fmt.Sprintf(", is #%d", next.Pull)
+	}
+	switch {
+	case next.Final:
+		return fmt.Sprintf("%s and is %s: say it there", where, next.State), false, nil
+	case cmd.Verb == command.Step && cmd.Args == "":
+		return where + ": approve it there", false, nil
+	}
+	err = r.Ask(ctx, next.ID, Asked{Login: by.Login, Command: "/upgrade " + string(cmd.Verb) + " " + cmd.Args, From: fmt.Sprintf("#%d", j.u.Pull), At: by.At})
+	return "handed on: " + where, err == nil, err
 }

@@ -130,6 +130,11 @@ func (r *Reconciler) commandAfter(ctx context.Context, j *job, by *said, cmd com
 		return "tried again in a new pull request", true, err
 	case command.Step, command.To:
 		return r.commandLadderAfter(ctx, j, by, cmd)
+	case command.Hold, command.Resume:
+		if l := j.rec.Ladder; l != nil && l.Next != "" {
+			return r.handOn(ctx, j, by, cmd)
+		}
+		return "this upgrade is over: it is " + j.u.State, false, nil
 	default:
 		return "this upgrade is over: it is " + j.u.State, false, nil
 	}

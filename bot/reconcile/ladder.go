@@ -157,6 +157,11 @@ func (r *Reconciler) followUp(j *job, asked bool) error {
 	next.Anew = next.Anew || lifecycle.State(j.u.State) == lifecycle.Obsolete // somebody else has moved the pin
 	now := r.opts.Now()
 	rec := record{Target: j.rec.Target, Ladder: next, Entered: now, Risk: j.rec.Risk}
+	if j.rec.Held != nil { // it is the service that is held, not the step
+		held := *j.rec.Held
+		held.Before, rec.Held = true, &held
+		j.tellOnce(fmt.Sprintf("Held by %s still: the next step, to %s, is opened and not merged until /upgrade resume.", held.Login, next.To()))
+	}
 	data, err := json.Marshal(rec)
 	if err != nil {
 		return err

@@ -232,3 +232,29 @@ func TestLadderMarkerThatSomebodyChangedIsNoAgreement(t *testing.T) {
 	}
 	w.pullTo("1.1.0")
 }
+
+func TestLadderHoldIsForTheStepsAfterItToo(t *testing.T) {
+	t.Parallel()
+	w := climbing(t, nil, "1.1.0", "1.2.0", "2.0.0")
+	w.repo.SetPermission("bo", "write")
+	w.repo.AutoChecks(map[string]string{"ci": "success"})
+	w.dispatch("acme/web", "2.0.0")
+	first := w.pullTo("1.1.0")
+	w.repo.Comment(first.Number, "ana", "/upgrade step all")
+	w.stepTo("1.1.0", lifecycle.Applying)
+	w.repo.Comment(first.Number, "bo", "/upgrade hold the disk is full")
+	w.answered(first.Number, "held until `/upgrade resume`")
+	w.repo.AutoChecks(map[string]string{"ci": "success", "deploy": "success"})
+	w.applied(w.pull("web").MergeSHA, "success")
+	w.stepTo("1.1.0", lifecycle.Verified)
+	w.answered(first.Number, "Held by bo still: the next step, to 1.2.0, is opened and not merged until /upgrade resume.")
+	second := w.waits("web", lifecycle.Open, `"waits":"held"`)
+	w.answered(second.Pull, "Held by bo: the disk is full.")
+	if got := w.image("web"); got != "acme/web:1.1.0" || second.To != "1.2.0" {
+		t.Fatalf("main runs %s, and the step to %s is held", got, second.To)
+	}
+	// It goes on where somebody says so, be it on the step where it was held.
+	w.repo.Comment(first.Number, "ana", "/upgrade resume")
+	w.answered(first.Number, "handed on: step 2, to 1.2.0")
+	w.stepTo("2.0.0", lifecycle.Verified)
+}

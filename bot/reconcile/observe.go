@@ -50,6 +50,9 @@ func (r *Reconciler) observe(ctx context.Context, j *job) (lifecycle.Observed, e
 		return o, err
 	}
 	o.There, o.Newer, o.Held, o.Retry, o.Redo = j.rec.Gone != "" && j.rec.Newer == nil, j.rec.Newer != nil, j.rec.Held != nil, j.rec.Retry, j.rec.Redo
+	if o.State == lifecycle.Queued && o.Held && j.rec.Held.Before {
+		o.Held = false // it is opened all the same, so that there is a place to say that it goes on
+	}
 	o.Automerge = j.rec.Automerge && risk.MayAutomerge(j.rec.Risk, v.policy.Risk.Automerge)
 	if err := observeSchedule(v.policy, &o); err != nil {
 		return o, err

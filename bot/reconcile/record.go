@@ -127,6 +127,7 @@ type said struct {
 	Reason string    `json:"reason,omitempty"`
 	Head   string    `json:"head,omitempty"`
 	At     time.Time `json:"at"`
+	Before bool      `json:"before,omitempty"` // on the step before this one
 }
 
 // answer is belay's answer to a command.
