@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
+	"database/sql"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -90,7 +91,8 @@ func (w *world) serve(t *testing.T) {
 	rec := reconcile.New(reconcile.Options{Store: st, GitHub: app, Mirrors: filepath.Join(dir, "mirrors"), Backups: backups, Log: log,
 		Observers: []reconcile.Observer{w.watched, w.site.observer()},
 		Upstream:  func(policy.Policy) (planner.Upstream, error) { return w.upstream, nil },
-		Wake:      func(ctx context.Context, id string) error { return queue.Wake(ctx, id) }})
+		Wake:      func(ctx context.Context, id string) error { return queue.Wake(ctx, id) },
+		WakeTx:    func(ctx context.Context, tx *sql.Tx, id string) error { return queue.WakeTx(ctx, tx, id) }})
 	queue, err = engine.New(t.Context(), engine.Options{Store: st, Log: log, Reconcile: rec.Reconcile, Dispatch: rec.Dispatch})
 	must(t, err)
 	belay := server.New(server.Options{Store: st, Queue: queue, DiunToken: func() string { return "token" }, WebhookSecret: w.gh.Secret, Forget: app.Forget, Log: log})

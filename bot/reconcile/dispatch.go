@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -181,8 +182,8 @@ func (r *Reconciler) bringNewer(ctx context.Context, id string, u plan.Upgrade, 
 			return "", errOver
 		}
 		reason, moves := j.meets(u.To, t.Tag)
-		if !moves {
-			return reason, nil
+		if !moves { // an earlier life may have brought it, and died before it could wake anybody
+			return reason, r.opts.Wake(ctx, id)
 		}
 		if lifecycle.State(j.u.State).Merged() && j.rec.Ladder != nil { // the steps after this one go on to it
 			j.rec.Target, j.rec.Ladder = t, j.rec.Ladder.Retop(u.To)
@@ -227,11 +228,28 @@ func (r *Reconciler) create(ctx context.Context, repository, service, lane, from
 	if l := rec.Ladder; l != nil { // a step is tried again
 		u.Ladder, u.Place = l.ID, l.Place
 	}
-	u, created, err = r.opts.Store.CreateUpgrade(ctx, u)
+	u, created, err = r.opts.Store.CreateUpgradeAnd(ctx, u, r.wakeTx)
 	if err != nil {
 		return "", false, err
 	}
-	return u.ID, created, r.opts.Wake(ctx, u.ID)
+	return u.ID, created, r.wakeAfter(ctx, u.ID)
+}
+
+// wakeTx has an upgrade looked at, if the transaction is committed: whoever dies
+// then leaves no upgrade that nobody looks at.
+func (r *Reconciler) wakeTx(ctx context.Context, tx *sql.Tx, id string) error {
+	if r.opts.WakeTx == nil {
+		return nil
+	}
+	return r.opts.WakeTx(ctx, tx, id)
+}
+
+// wakeAfter has one looked at that was written, where there is no wakeTx.
+func (r *Reconciler) wakeAfter(ctx context.Context, id string) error {
+	if r.opts.WakeTx != nil {
+		return nil
+	}
+	return r.opts.Wake(ctx, id)
 }
 
 // newID names an upgrade: short enough to be said, long enough to be unique.

@@ -180,7 +180,7 @@ func (r *Reconciler) put(ctx context.Context, j *job) (store.Upgrade, error) {
 	if j.next == nil {
 		return r.opts.Store.SaveUpgrade(ctx, j.u, j.events...)
 	}
-	u, next, _, err := r.opts.Store.SaveAndCreate(ctx, j.u, *j.next, j.events...)
+	u, next, _, err := r.opts.Store.SaveAndCreate(ctx, j.u, *j.next, r.wakeTx, j.events...)
 	if err != nil {
 		return u, err
 	}
@@ -197,7 +197,7 @@ func (r *Reconciler) put(ctx context.Context, j *job) (store.Upgrade, error) {
 			return u, err
 		}
 	}
-	return u, r.opts.Wake(ctx, next.ID)
+	return u, r.wakeAfter(ctx, next.ID)
 }
 
 // joins reports whether a dispatch that asks for u is part of an upgrade that is

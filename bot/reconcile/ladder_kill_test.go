@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"bufio"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -14,6 +15,38 @@ import (
 
 	"github.com/belaybot/belay/rules/lifecycle"
 )
+
+// TestAStepIsNeverWithoutItsJob has what wakes an upgrade be lost, as when belay
+// is killed before it is written: then the upgrade is not there either.
+func TestAStepIsNeverWithoutItsJob(t *testing.T) {
+	t.Parallel()
+	w := climbing(t, nil, "1.1.0", "2.0.0")
+	var first, second string
+	lost := 0
+	w.up.mu.Lock()
+	w.up.wakes = func(id string) error {
+		switch {
+		case lost == 0, first != "" && id != first && second == "":
+			if first != "" {
+				second = id
+			}
+			lost++
+			return errors.New("killed")
+		case first == "":
+			first = id
+		}
+		return nil
+	}
+	w.up.mu.Unlock()
+	w.dispatch("acme/web", "2.0.0")
+	w.repo.Comment(w.pullTo("1.1.0").Number, "ana", "/upgrade step all")
+	w.stepTo("2.0.0", lifecycle.Verified)
+	w.up.mu.Lock()
+	defer w.up.mu.Unlock()
+	if list := w.steps(); lost != 2 || len(list) != 2 || list[0].ID != first || list[1].ID != second {
+		t.Errorf("%d wakes were lost, there are %d upgrades: %+v", lost, len(list), list)
+	}
+}
 
 // TestLadderSurvivesBeingKilled kills belay at random moments while it climbs a
 // ladder of six steps to all of which somebody agreed: between a step's end and

@@ -52,6 +52,7 @@ type Options struct {
 	Observers []Observer                                    // of what was applied; none: nothing is seen
 	CI        CI                                            // for repositories with apply.woodpecker; nil: it cannot be asked
 	Wake      func(ctx context.Context, upgrade string) error
+	WakeTx    Enqueue                                                      // Wake within a transaction, if that is committed; nil: what does not outlive the process is woken after it
 	Notify    func(ctx context.Context, upgrade string) error              // an event was recorded, or it waits for something else; nil: nobody is told
 	Board     func(ctx context.Context, repository string, now bool) error // the repository's dashboard shows something else; nil: there is none
 	Enqueue   Enqueue                                                      // has a dispatch planned; nil: nothing is scanned, and no bulk run taken

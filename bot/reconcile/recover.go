@@ -50,14 +50,14 @@ func (r *Reconciler) Recover(ctx context.Context, repository string) (int, error
 			r.opts.Log.Warn("a pull request was not taken up", "repo", repository, "pull", p.Number, "why", err)
 			continue
 		}
-		u, created, err := r.opts.Store.CreateUpgrade(ctx, u)
+		u, created, err := r.opts.Store.CreateUpgradeAnd(ctx, u, r.wakeTx)
 		if err != nil {
 			return n, err
 		}
 		if created {
 			n++
 		}
-		if err := r.opts.Wake(ctx, u.ID); err != nil {
+		if err := r.wakeAfter(ctx, u.ID); err != nil {
 			return n, err
 		}
 	}

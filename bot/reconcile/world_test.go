@@ -71,6 +71,16 @@ type outside struct {
 	tags     map[string][]string // that registries have, by image
 	lists    int                 // how often they were asked for them
 	meet     func()              // called before notes are given; nil: nothing
+	wakes    func(string) error  // called before what wakes an upgrade is written; nil: nothing
+}
+
+func (o *outside) waking(id string) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.wakes == nil {
+		return nil
+	}
+	return o.wakes(id)
 }
 
 // releases has versions come out, each with its image.
@@ -332,7 +342,10 @@ func begin(ctx context.Context, with living) (*life, error) {
 	l.rec = reconcile.New(reconcile.Options{Store: st, GitHub: l.app, Mirrors: filepath.Join(with.dir, "mirrors"), Backups: with.backups, Observers: with.observers, Log: log, Now: with.now,
 		Upstream: func(policy.Policy) (planner.Upstream, error) { return with.up, nil },
 		Wake:     func(ctx context.Context, id string) error { return l.engine.Wake(ctx, id) },
-		Enqueue:  func(ctx context.Context, tx *sql.Tx, id string) error { return l.engine.DispatchTx(ctx, tx, id) },
+		WakeTx: func(ctx context.Context, tx *sql.Tx, id string) error {
+			return errors.Join(l.engine.WakeTx(ctx, tx, id), with.up.waking(id))
+		},
+		Enqueue: func(ctx context.Context, tx *sql.Tx, id string) error { return l.engine.DispatchTx(ctx, tx, id) },
 		Board: func(ctx context.Context, repository string, now bool) error {
 			return l.engine.Board(ctx, repository, now)
 		}})

@@ -60,9 +60,17 @@ func scanUpgrade(row interface{ Scan(...any) error }) (Upgrade, error) {
 // lane at most: when there is one, it comes back with false, and so does an
 // older one of the same id.
 func (s *Store) CreateUpgrade(ctx context.Context, u Upgrade) (made Upgrade, created bool, err error) {
+	return s.CreateUpgradeAnd(ctx, u, nil)
+}
+
+// CreateUpgradeAnd is CreateUpgrade that calls then in the same transaction, new
+// or not, with the id of the one that comes back.
+func (s *Store) CreateUpgradeAnd(ctx context.Context, u Upgrade, then func(ctx context.Context, tx *sql.Tx, id string) error) (made Upgrade, created bool, err error) {
 	err = s.Transact(ctx, func(tx *sql.Tx) error {
-		made, created, err = s.createUpgrade(ctx, tx, u)
-		return err
+		if made, created, err = s.createUpgrade(ctx, tx, u); err != nil || then == nil {
+			return err
+		}
+		return then(ctx, tx, made.ID)
 	})
 	return made, created, err
 }
@@ -189,9 +197,10 @@ func (s *Store) SaveUpgrade(ctx context.Context, u Upgrade, events ...Event) (Up
 	return u, err
 }
 
-// SaveAndCreate writes an upgrade and makes the one that follows it, both or
-// neither. The upgrade that follows comes back as CreateUpgrade's does.
-func (s *Store) SaveAndCreate(ctx context.Context, u, follows Upgrade, events ...Event) (saved, next Upgrade, created bool, err error) {
+// SaveAndCreate writes an upgrade, makes the one that follows it, and calls then
+// with that one's id, all or nothing. then may be nil. The upgrade that follows
+// comes back as CreateUpgrade's does.
+func (s *Store) SaveAndCreate(ctx context.Context, u, follows Upgrade, then func(ctx context.Context, tx *sql.Tx, id string) error, events ...Event) (saved, next Upgrade, created bool, err error) {
 	old := u.Version
 	u.Version, u.Updated = old+1, s.now()
 	err = s.Transact(ctx, func(tx *sql.Tx) error {
@@ -199,8 +208,10 @@ func (s *Store) SaveAndCreate(ctx context.Context, u, follows Upgrade, events ..
 		if err := s.saveUpgrade(ctx, tx, u, old, events); err != nil {
 			return err
 		}
-		next, created, err = s.createUpgrade(ctx, tx, follows)
-		return err
+		if next, created, err = s.createUpgrade(ctx, tx, follows); err != nil || then == nil {
+			return err
+		}
+		return then(ctx, tx, next.ID)
 	})
 	return u, next, created, err
 }

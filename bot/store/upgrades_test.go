@@ -1,6 +1,8 @@
 package store_test
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -249,18 +251,31 @@ func TestAStepAndTheNextAreWrittenTogether(t *testing.T) {
 		next.Ladder, next.Place, next.From, next.To = "u1", 2, "1.0.1", "1.0.2"
 		stale := first
 		stale.Version--
-		if _, _, _, err := s.SaveAndCreate(ctx, stale, next); !errors.As(err, new(*store.ConflictError)) {
+		if _, _, _, err := s.SaveAndCreate(ctx, stale, next, nil); !errors.As(err, new(*store.ConflictError)) {
 			t.Errorf("from a stale record: %v", err)
 		}
 		if _, err := s.Upgrade(ctx, "u2"); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("the next step was made all the same: %v", err)
 		}
 		first.State, first.Final = "verified", true
-		first, made, created, err := s.SaveAndCreate(ctx, first, next, store.Event{At: time.Now(), What: "verified"})
+		full := errors.New("the disk is full")
+		if _, _, _, err := s.SaveAndCreate(ctx, first, next, func(context.Context, *sql.Tx, string) error { return full }); !errors.Is(err, full) {
+			t.Errorf("a job that cannot be stored: %v", err)
+		}
+		if got := must[store.Upgrade](t)(s.Upgrade(ctx, "u1")); got.Final {
+			t.Error("the step is over, and the next one has no job")
+		}
+		if _, _, err := s.CreateUpgradeAnd(ctx, next, func(context.Context, *sql.Tx, string) error { return full }); !errors.Is(err, full) {
+			t.Errorf("a job that cannot be stored: %v", err)
+		}
+		if _, err := s.Upgrade(ctx, "u2"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("the next step was made without a job: %v", err)
+		}
+		first, made, created, err := s.SaveAndCreate(ctx, first, next, nil, store.Event{At: time.Now(), What: "verified"})
 		if err != nil || !created || made.ID != "u2" {
 			t.Fatalf("%+v, %v, %v", made, created, err)
 		}
-		if _, made, created, err = s.SaveAndCreate(ctx, first, next); err != nil || created || made.ID != "u2" {
+		if _, made, created, err = s.SaveAndCreate(ctx, first, next, nil); err != nil || created || made.ID != "u2" {
 			t.Errorf("once more: %+v, %v, %v", made, created, err)
 		}
 		list := must[[]store.Upgrade](t)(s.Ladder(ctx, "u1"))

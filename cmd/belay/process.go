@@ -125,6 +125,7 @@ func (out *process) wire(ctx context.Context, p parts) error {
 	}
 	out.rec = reconcile.New(reconcile.Options{Adviser: ask, Store: out.store, GitHub: out.app, Upstream: p.upstream(out.app), Mirrors: filepath.Join(p.state, "mirrors"), Meter: counts,
 		Backups: p.observe.backups, Observers: p.observe.observers, CI: p.observe.ci, Log: p.log, Wake: func(ctx context.Context, id string) error { return out.engine.Wake(ctx, id) },
+		WakeTx:  func(ctx context.Context, tx *sql.Tx, id string) error { return out.engine.WakeTx(ctx, tx, id) },
 		Enqueue: func(ctx context.Context, tx *sql.Tx, id string) error { return out.engine.DispatchTx(ctx, tx, id) },
 		Notify:  func(ctx context.Context, id string) error { return out.engine.Notify(ctx, id) },
 		Board: func(ctx context.Context, repository string, now bool) error {
