@@ -44,13 +44,6 @@ func (r *Reconciler) observeRestore(ctx context.Context, j *job, v *view, o *lif
 // whole repository would start the workload again. Where it can be seen beforehand
 // that the data cannot be put back, nothing is stopped and a person decides.
 func (r *Reconciler) startRestore(ctx context.Context, j *job) error {
-	got, err := r.takeTurn(ctx, j)
-	if err != nil {
-		return err
-	}
-	if !got {
-		return &later{at: r.opts.Now().Add(5 * time.Second), why: "another upgrade merges first"}
-	}
 	key := hash(j.u.ID, "restore", j.undo.Head)
 	if b, _ := j.policy.BackupFor(j.u.Service); r.opts.Backups != nil && b.Restore != nil {
 		why, err := r.opts.Backups.CheckRestore(ctx, j.restoreRequest(key, b, j.writers(j.view)))
@@ -60,6 +53,14 @@ func (r *Reconciler) startRestore(ctx context.Context, j *job) error {
 		if why != "" {
 			return r.refuseRestore(ctx, j, why)
 		}
+	}
+	// Not before it is known to begin: who waits for a person's word keeps nobody waiting.
+	got, err := r.takeTurn(ctx, j)
+	if err != nil {
+		return err
+	}
+	if !got {
+		return &later{at: r.opts.Now().Add(5 * time.Second), why: "another upgrade merges first"}
 	}
 	j.rec.Undo.Data = restore{Key: key, Started: r.opts.Now(), State: string(lifecycle.Running)}
 	return nil

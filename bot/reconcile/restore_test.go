@@ -148,6 +148,8 @@ func TestRestoreThatIsRefusedBeforehandStopsNothing(t *testing.T) {
 			if len(w.backups.did) != 0 {
 				t.Errorf("%q", w.backups.did)
 			}
+			w.dispatch("acme/web", "1.0.1") // nobody waits for what does not happen
+			w.waits("web", lifecycle.Verified, "")
 			w.backups.refuse("")
 			w.repo.Comment(w.revert("data").Number, "ana", "/upgrade restore")
 			w.waits("data", lifecycle.Reverted, "")
