@@ -125,8 +125,12 @@ func (r *Reconciler) merged(ctx context.Context, j *job) error {
 // merge squashes the pull request, with the head that was judged.
 func (r *Reconciler) merge(ctx context.Context, j *job) error {
 	r.lookBefore(ctx, j)
-	if f, err := r.freezeOf(ctx, j.u.Repository); err != nil || f != nil { // frozen since it was observed
-		return errors.Join(err, &later{at: r.opts.Now(), why: "the repository is frozen"})
+	f, err := r.freezeOf(ctx, j.u.Repository)
+	if err != nil {
+		return err
+	}
+	if f != nil { // frozen since it was observed
+		return &later{at: r.opts.Now(), why: "the repository is frozen"}
 	}
 	sha, err := r.squash(ctx, j, j.u.Pull, j.pull.Head, j.rec.Title, j.rec.Message)
 	if err != nil {
