@@ -190,7 +190,7 @@ func (r *Reconciler) put(ctx context.Context, j *job) (store.Upgrade, error) {
 		again := *j.rec.Ladder
 		again.Next, again.Stopped = next.ID, "another upgrade of the service was begun meanwhile"
 		j.rec.Ladder = &again
-		if u.Data, err = json.Marshal(j.rec); err != nil {
+		if u.Data, err = j.encode(); err != nil {
 			return u, err
 		}
 		if u, err = r.opts.Store.SaveUpgrade(ctx, u); err != nil {

@@ -273,12 +273,9 @@ func (j *job) event(who, what, why string, data map[string]string) {
 
 // save writes the record and what happened, in one transaction, when anything changed.
 func (r *Reconciler) save(ctx context.Context, j *job) error {
-	data, err := json.Marshal(j.rec)
-	if err != nil {
+	var err error
+	if j.u.Data, err = j.encode(); err != nil {
 		return err
-	}
-	if j.u.Data, err = withUnknown(data, j.u.Data); err != nil {
-		return fmt.Errorf("upgrade %s: %w", j.u.ID, err)
 	}
 	now := r.opts.Now()
 	for i := range j.events {
@@ -305,6 +302,18 @@ func (r *Reconciler) save(ctx context.Context, j *job) error {
 		return r.opts.Notify(ctx, j.u.ID)
 	}
 	return nil
+}
+
+// encode is the record as it is stored, with what this version does not know of it.
+func (j *job) encode() ([]byte, error) {
+	data, err := json.Marshal(j.rec)
+	if err != nil {
+		return nil, err
+	}
+	if data, err = withUnknown(data, j.u.Data); err != nil {
+		return nil, fmt.Errorf("upgrade %s: %w", j.u.ID, err)
+	}
+	return data, nil
 }
 
 // mirrorOf opens the repository's bare mirror.
