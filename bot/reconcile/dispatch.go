@@ -156,8 +156,53 @@ func (r *Reconciler) join(ctx context.Context, name string, u plan.Upgrade, t ta
 	return o, err
 }
 
-// errOver means that an upgrade has come to its end meanwhile.
+// errOver means that nothing can join an upgrade any more: it was merged meanwhile, or is over.
 var errOver = errors.New("the upgrade is over")
+
+// passOn begins what an upgrade was to go to next, where it was merged or ended
+// before it could: a person was faster. It is looked at as a dispatch for the
+// service would be. Until that is done, the record has it.
+func (r *Reconciler) passOn(ctx context.Context, j *job) error {
+	t := *j.rec.Newer
+	d, err := t.dispatch()
+	if err != nil {
+		return err
+	}
+	_, v, err := r.viewNow(ctx, j.u.Repository)
+	if err != nil {
+		return err
+	}
+	result, err := v.planner.Plan(ctx, v.inventory, d)
+	if err != nil {
+		return err
+	}
+	what := firstOf(result.Refused, "nothing in the service's files would move")
+	for _, s := range result.Skipped {
+		if s.Service == j.u.Service {
+			what = s.Reason
+		}
+	}
+	data := map[string]string{}
+	for _, u := range result.Upgrades {
+		if u.Service != j.u.Service || lane(u) != j.u.Lane {
+			continue
+		}
+		if joins(j.u, u) && j.rec.Ladder != nil {
+			j.rec.Target, j.rec.Ladder, what = t, j.rec.Ladder.Retop(u.To), "the ladder ends at "+u.To
+			continue
+		}
+		o, err := r.join(ctx, j.u.Repository, u, t)
+		if err != nil {
+			return err
+		}
+		if what = firstOf(o.Reason, "another upgrade goes there"); o.Upgrade != "" {
+			data["next"] = o.Upgrade
+		}
+	}
+	j.rec.Newer = nil
+	j.event("belay", "newer version", fmt.Sprintf("%s came out before this was merged: %s", t.Tag, what), data)
+	return r.save(ctx, j)
+}
 
 // meets says what a dispatch is to an upgrade that is open, and whether it
 // moves where the upgrade goes.
@@ -178,14 +223,14 @@ func (r *Reconciler) bringNewer(ctx context.Context, id string, u plan.Upgrade, 
 		if err != nil {
 			return "", err
 		}
-		if j.u.Final {
+		if j.u.Final || !joins(j.u, u) { // since it was found
 			return "", errOver
 		}
 		reason, moves := j.meets(u.To, t.Tag)
 		if !moves { // an earlier life may have brought it, and died before it could wake anybody
 			return reason, r.opts.Wake(ctx, id)
 		}
-		if lifecycle.State(j.u.State).Merged() && j.rec.Ladder != nil { // the steps after this one go on to it
+		if lifecycle.State(j.u.State).Merged() { // the steps after this one go on to it
 			j.rec.Target, j.rec.Ladder = t, j.rec.Ladder.Retop(u.To)
 		} else {
 			j.rec.Newer = &t

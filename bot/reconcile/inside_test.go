@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 
 	"github.com/belaybot/belay/bot/store"
 	"github.com/belaybot/belay/rules/ladder"
 	"github.com/belaybot/belay/rules/lifecycle"
+	"github.com/belaybot/belay/rules/plan"
 )
 
 // alone is a reconciler with a state and nothing else.
@@ -20,7 +22,7 @@ func alone(t *testing.T) *Reconciler {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	return New(Options{Store: s, Wake: func(context.Context, string) error { return nil }})
+	return New(Options{Store: s, Log: slog.New(slog.DiscardHandler), Wake: func(context.Context, string) error { return nil }})
 }
 
 // TestAFreezeThatCannotBeReadIsAnError and no word that it is worth trying again
@@ -64,5 +66,47 @@ func TestAStepThatSomebodyElseHasBegunLosesNothing(t *testing.T) {
 	var rec record
 	if err != nil || json.Unmarshal(u.Data, &rec) != nil || rec.Ladder.Next != "u9" || !strings.Contains(string(u.Data), `"future":{"kept":true}`) {
 		t.Errorf("%v, the record is %s", err, u.Data)
+	}
+}
+
+// TestNothingJoinsWhatWasMergedMeanwhile: between the question which upgrade a
+// dispatch joins, and the joining.
+func TestNothingJoinsWhatWasMergedMeanwhile(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name   string
+		state  lifecycle.State
+		ladder *ladder.Ladder
+		over   bool
+		end    string // of its ladder
+	}{
+		{name: "open", state: lifecycle.Open},
+		{name: "merged", state: lifecycle.Applying, over: true},
+		{name: "a step that is merged", state: lifecycle.Applying, ladder: &ladder.Ladder{ID: "u1", From: "1.0.0", Rungs: []string{"2.0.0"}, Place: 1}, end: "2.1.0"},
+		{name: "a step that failed", state: lifecycle.Reverting, ladder: &ladder.Ladder{ID: "u1", From: "1.0.0", Rungs: []string{"2.0.0"}, Place: 1}, over: true, end: "2.0.0"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			r := alone(t)
+			u := store.Upgrade{ID: "u1", Repository: "acme/home-ops", Service: "web", Lane: "acme/web", State: string(tc.state), To: "2.0.0"}
+			if tc.ladder != nil {
+				u.Ladder, u.Place = "u1", 1
+			}
+			var err error
+			if u.Data, err = json.Marshal(record{Target: target{Image: "acme/web", Tag: "2.0.0"}, Ladder: tc.ladder}); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := r.opts.Store.CreateUpgrade(t.Context(), u); err != nil {
+				t.Fatal(err)
+			}
+			_, err = r.bringNewer(t.Context(), "u1", plan.Upgrade{Service: "web", Images: []string{"acme/web"}, To: "2.1.0"}, target{Image: "acme/web", Tag: "2.1.0"})
+			if errors.Is(err, errOver) != tc.over || err != nil && !tc.over {
+				t.Fatal(err)
+			}
+			j, err := r.load(t.Context(), "u1")
+			if err != nil || j.rec.Ladder.Top() != tc.end || (j.rec.Newer != nil) != (tc.state == lifecycle.Open) {
+				t.Errorf("%v, it goes to %s, and then to %+v", err, j.rec.Ladder.Top(), j.rec.Newer)
+			}
+		})
 	}
 }

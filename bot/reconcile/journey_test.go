@@ -320,6 +320,42 @@ func TestMergedByHandWithoutTheBackup(t *testing.T) {
 	})
 }
 
+// TestANewerVersionOfWhatAPersonHasMerged is dispatched before belay has heard of the merge.
+func TestANewerVersionOfWhatAPersonHasMerged(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		act  func(w *world, number int) error
+		from string
+	}{
+		{"merged", func(w *world, number int) error { return w.repo.MergeAs(number, "ana") }, "2.0.0"},
+		{"closed", func(w *world, number int) error { w.repo.Close(number, "ana"); return nil }, "1.0.0"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, nil)
+			w.up.say("2.0.0", breaking)
+			w.up.say("2.1.0", breaking)
+			w.dispatch("acme/web", "2.0.0")
+			w.waits("web", lifecycle.Open, "approving review")
+			w.quiet("web")
+			w.gh.SetWebhook("")
+			if err := tc.act(w, w.pull("web").Number); err != nil {
+				t.Fatal(err)
+			}
+			w.redispatch("acme/web", "2.1.0")
+			p := w.pullTo("2.1.0")
+			if want := "upgrade: web " + tc.from + " → 2.1.0"; p.Title != want || w.pulls("web") != 2 {
+				t.Errorf("%s in %d pull requests, want %s", p.Title, w.pulls("web"), want)
+			}
+			for _, u := range w.steps() {
+				if strings.Contains(string(u.Data), `"newer":`) {
+					t.Errorf("it is to go on for ever: %s", u.Data)
+				}
+			}
+		})
+	}
+}
+
 func TestOneMergeAtATime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

@@ -242,6 +242,16 @@ func (r *Reconciler) step(ctx context.Context, j *job) (until time.Time, again, 
 		return time.Time{}, false, true, err
 	}
 	r.measure(j, was)
+	if j.rec.Newer != nil && (a.To.Merged() || a.To.Final()) {
+		var conflict *store.ConflictError
+		err := r.passOn(ctx, j)
+		if err != nil && (a.To.Final() || errors.As(err, &conflict)) {
+			return time.Time{}, false, true, err
+		}
+		if err != nil { // what is merged is watched, whatever becomes of the next one
+			r.opts.Log.Warn("the newer version is not begun yet", "upgrade", j.u.ID, "repo", j.u.Repository, "why", err)
+		}
+	}
 	if from.Merged() && a.To.Final() {
 		// Not before it is written: who waits for the end would not see it.
 		if err := r.wakeOthers(ctx, j); err != nil {
