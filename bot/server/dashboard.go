@@ -177,7 +177,11 @@ func (d *dashboard) page(f func(w http.ResponseWriter, req *http.Request, v view
 			f(w, req, viewer{reach: reach{all: true}})
 			return
 		}
-		sess, ok := d.who(req)
+		sess, ok, err := d.who(req)
+		if err != nil {
+			d.fail(w, req, err)
+			return
+		}
 		if !ok {
 			if req.URL.Path == "/" {
 				d.door(w, req, http.StatusUnauthorized, next, "")

@@ -56,6 +56,20 @@ func newGate(t testing.TB, change ...func(*server.Options)) *gate {
 	return g
 }
 
+// lose has the state answer with errors wherever a table is read or written,
+// until what it returns is called.
+func (g *gate) lose(table string) (mend func()) {
+	g.t.Helper()
+	rename := func(from, to string) {
+		g.t.Helper()
+		if _, err := g.store.DB().Exec("ALTER TABLE " + from + " RENAME TO " + to); err != nil {
+			g.t.Fatal(err)
+		}
+	}
+	rename(table, "lost")
+	return func() { rename("lost", table) }
+}
+
 // Wake implements server.Queue.
 func (g *gate) Wake(_ context.Context, id string) error {
 	g.mu.Lock()

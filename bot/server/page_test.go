@@ -171,6 +171,29 @@ func TestPageSignIn(t *testing.T) {
 			t.Errorf("with the old cookie: HTTP %d", code)
 		}
 	})
+	t.Run("who cannot be signed out is told so, and is out once it works again", func(t *testing.T) {
+		ana := s.as("ana")
+		u, _ := url.Parse(s.web.URL)
+		kept, before := ana.Jar.Cookies(u), s.gh.UserTokens()
+		mend := s.lose("remembered")
+		if code, _ := s.post(ana, "/signout", nil); code != 503 {
+			t.Errorf("signing out without a state: HTTP %d", code)
+		}
+		if code, _ := s.get(ana, "/"); code != 503 {
+			t.Errorf("a page without a state: HTTP %d", code)
+		}
+		mend()
+		if code, _ := s.get(ana, "/"); code != 200 || s.gh.UserTokens() != before {
+			t.Errorf("after a sign-out that failed: HTTP %d, %d tokens of %d", code, s.gh.UserTokens(), before)
+		}
+		if code, _ := s.post(ana, "/signout", nil); code != 401 || s.gh.UserTokens() != before-1 {
+			t.Errorf("signing out again: HTTP %d, %d tokens of %d", code, s.gh.UserTokens(), before)
+		}
+		ana.Jar.SetCookies(u, kept)
+		if code, _ := s.get(ana, "/"); code != 401 {
+			t.Errorf("with the old cookie: HTTP %d", code)
+		}
+	})
 	t.Run("a changed cookie is none", func(t *testing.T) {
 		ana := s.as("ana")
 		u, _ := url.Parse(s.web.URL)

@@ -112,20 +112,21 @@ func (d *dashboard) setCookie(w http.ResponseWriter, name, value string, until t
 	http.SetCookie(w, c)
 }
 
-// who is the session of a request; false when nobody has signed in.
-func (d *dashboard) who(req *http.Request) (session, bool) {
+// who is the session of a request; false when nobody has signed in. An error
+// means that it cannot be told: whether the session was ended stands in the state.
+func (d *dashboard) who(req *http.Request) (session, bool, error) {
 	c, err := req.Cookie(d.cookieName(sessionCookie))
 	if err != nil {
-		return session{}, false
+		return session{}, false, nil
 	}
 	var s session
 	if !d.sealer.open(sessionCookie, c.Value, &s) || s.Login == "" || !d.now().Before(s.Until) {
-		return session{}, false
+		return session{}, false, nil
 	}
 	if gone, err := d.state.Remembers(req.Context(), signedOut(s.ID)); err != nil || gone {
-		return session{}, false
+		return session{}, false, err
 	}
-	return s, true
+	return s, true, nil
 }
 
 // signedOut is the name under which the end of a session is remembered.

@@ -97,9 +97,15 @@ func (d *dashboard) callback(w http.ResponseWriter, req *http.Request) {
 	http.Redirect(w, req, out.Next, http.StatusSeeOther)
 }
 
-// signout ends a session, here and at GitHub.
+// signout ends a session, here and at GitHub. Where it cannot be ended, the
+// person is told so and keeps the cookie: copies of it would be good all the same.
 func (d *dashboard) signout(w http.ResponseWriter, req *http.Request) {
-	if sess, ok := d.who(req); ok {
+	sess, ok, err := d.who(req)
+	if err != nil {
+		d.fail(w, req, err)
+		return
+	}
+	if ok {
 		if _, err := d.state.Remember(req.Context(), signedOut(sess.ID), sess.Until.Add(time.Hour)); err != nil {
 			d.fail(w, req, err)
 			return
