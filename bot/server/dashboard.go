@@ -162,19 +162,16 @@ func (d *dashboard) page(f func(w http.ResponseWriter, req *http.Request, v view
 		if req.Method == http.MethodGet {
 			next = req.URL.RequestURI()
 		}
-		switch d.opts.Auth {
-		case AuthNone:
+		if d.opts.Auth == AuthNone {
 			f(w, req, viewer{reach: reach{all: true}})
-			return
-		case AuthOff:
-			if strings.HasPrefix(req.URL.Path, "/api/") {
-				break
-			}
-			d.door(w, req, http.StatusNotFound, "/", "")
 			return
 		}
 		if strings.HasPrefix(req.URL.Path, "/api/") && d.token != nil && d.token(req) {
 			f(w, req, viewer{reach: reach{all: true}})
+			return
+		}
+		if d.opts.Auth == AuthOff { // whoever signed in before it was switched off has no way in either
+			d.door(w, req, http.StatusNotFound, "/", "")
 			return
 		}
 		sess, ok, err := d.who(req)

@@ -377,6 +377,31 @@ func TestPageWithoutSignIn(t *testing.T) {
 	if code, body := off.get(off.as(""), "/"); code != 404 || !strings.Contains(body, "not set up") {
 		t.Errorf("off: HTTP %d", code)
 	}
+	// Somebody who signed in before the page was switched off.
+	var was server.Dashboard
+	on := newScene(t, func(o *server.Options) { was = o.Dashboard })
+	off = newScene(t, func(o *server.Options) {
+		o.Dashboard.Auth, o.Dashboard.People, o.Dashboard.ClientSecret = server.AuthOff, was.People, was.ClientSecret
+	})
+	off.fill()
+	ana := on.as("ana")
+	here, _ := url.Parse(on.web.URL)
+	there, _ := url.Parse(off.web.URL)
+	ana.Jar.SetCookies(there, ana.Jar.Cookies(here))
+	for path, want := range map[string]int{"/": 404, "/u/uopen": 404, "/live": 404, "/api/upgrades": 401, "/api/upgrades/uopen": 401} {
+		if code, body := off.get(ana, path); code != want || strings.Contains(body, "phpipam") {
+			t.Errorf("off, signed in before: %s: HTTP %d, want %d", path, code, want)
+		}
+	}
+	script, _ := http.NewRequest(http.MethodGet, off.web.URL+"/api/upgrades", nil)
+	script.Header.Set("Authorization", "Bearer token")
+	if resp, err = c.Do(script); err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("off, with the token: %s", resp.Status)
+	}
 	for address, want := range map[string]bool{"127.0.0.1:8080": true, "[::1]:0": true, "localhost:80": true, ":8080": false, "0.0.0.0:80": false, "192.0.2.1:80": false, "example.org:80": false} {
 		if server.Loopback(address) != want {
 			t.Errorf("Loopback(%q) is not %t", address, want)
