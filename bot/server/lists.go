@@ -81,12 +81,12 @@ type found struct {
 	seen   []row // all that the viewer may see
 	rows   []row // those that fit, all pages
 	counts map[lifecycle.Group]int
-	high   time.Time
+	high   time.Time // of the newest change of what the viewer may see; zero where there is none
 }
 
 func (d *dashboard) find(req *http.Request, v viewer, f filter) (found, error) {
-	all, high, err := d.board.look(req.Context())
-	out := found{counts: map[lifecycle.Group]int{}, high: high}
+	all, _, err := d.board.look(req.Context())
+	out := found{counts: map[lifecycle.Group]int{}}
 	if err != nil {
 		return out, err
 	}
@@ -96,6 +96,9 @@ func (d *dashboard) find(req *http.Request, v viewer, f filter) (found, error) {
 			continue
 		}
 		out.seen = append(out.seen, r)
+		if r.updated.After(out.high) {
+			out.high = r.updated
+		}
 		if !f.matches(r, words) {
 			continue
 		}

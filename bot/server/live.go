@@ -30,7 +30,8 @@ type broadcast struct {
 type watcher struct {
 	wants func(row) bool
 	ring  chan struct{} // of one: told, and not yet heard
-	since time.Time     // changes up to then are known; broadcast.mu guards it
+	since time.Time     // the newest change that the viewer may know of: it is told; broadcast.mu guards it
+	seen  time.Time     // changes up to then were looked at, others' as well: it is not; broadcast.mu guards it
 }
 
 // maxViewers is how many pages are kept up to date at once; more are whole, but
@@ -51,7 +52,7 @@ func (b *broadcast) join(since time.Time, wants func(row) bool) *watcher {
 	if b.ended || len(b.viewers) >= maxViewers {
 		return nil
 	}
-	w := &watcher{wants: wants, ring: make(chan struct{}, 1), since: since}
+	w := &watcher{wants: wants, ring: make(chan struct{}, 1), since: since, seen: since}
 	b.viewers[w] = true
 	if b.stop == nil {
 		ctx, stop := context.WithCancel(context.Background())
@@ -107,29 +108,38 @@ func (b *broadcast) tell(rows []row, high time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for w := range b.viewers {
-		if !high.After(w.since) {
+		if !high.After(w.seen) {
 			continue
 		}
+		news := false
 		for i := range rows {
-			if rows[i].updated.After(w.since) && w.wants(rows[i]) {
-				select {
-				case w.ring <- struct{}{}:
-				default:
+			if rows[i].updated.After(w.seen) && w.wants(rows[i]) {
+				news = true
+				if rows[i].updated.After(w.since) {
+					w.since = rows[i].updated
 				}
-				break
 			}
 		}
-		w.since = high
+		w.seen = high
+		if !news {
+			continue
+		}
+		select {
+		case w.ring <- struct{}{}:
+		default:
+		}
 	}
 }
 
+// heard is the moment of the newest change that a viewer was rung for. It says
+// nothing of changes that are none of the viewer's business.
 func (b *broadcast) heard(w *watcher) time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return w.since
 }
 
-// cursor is a moment as the stream's ids have it.
+// cursor is a moment as the stream's ids have it; "0" is before all changes.
 func cursor(t time.Time) string {
 	if t.IsZero() {
 		return "0"
@@ -139,7 +149,7 @@ func cursor(t time.Time) string {
 
 func momentOf(s string) (time.Time, bool) {
 	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n <= 0 {
+	if err != nil || n < 0 {
 		return time.Time{}, false
 	}
 	return time.UnixMicro(n).UTC(), true

@@ -3,7 +3,10 @@ package server_test
 import (
 	"bufio"
 	"context"
+	"io"
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +20,8 @@ type stream struct {
 	lines chan string // of the events; closed at the end of the stream
 	stop  context.CancelFunc
 }
+
+var liveSince = regexp.MustCompile(`hx-sse:connect="/live\?since=(\d+)"`)
 
 // watch opens the stream of a page.
 func (s *scene) watch(c *http.Client, path, last string) *stream {
@@ -64,12 +69,17 @@ func (s *stream) news() string {
 	}
 }
 
-// quiet fails when there was an event until a later change was told elsewhere.
+// quiet fails when there was an event. Wait first until a later change was told
+// to somebody else: it does not wait itself.
 func (s *stream) quiet(who string) {
 	s.t.Helper()
 	for {
 		select {
-		case line := <-s.lines:
+		case line, ok := <-s.lines:
+			if !ok {
+				s.t.Errorf("the stream of %s has ended", who)
+				return
+			}
 			if strings.HasPrefix(line, "event:") {
 				s.t.Errorf("%s is told", who)
 			}
@@ -100,6 +110,10 @@ func TestLive(t *testing.T) {
 	}
 	all.news()
 	id := one.news()
+	// Between two events of a stream is some calm: what the first change told to
+	// others has arrived when the second one is told.
+	s.change("uopen")
+	all.news()
 	other.quiet("who looks at another upgrade")
 	hidden.quiet("who may not see it")
 
@@ -114,12 +128,57 @@ func TestLive(t *testing.T) {
 		first := s.watch(ana, "/live?upgrade=uverified", "")
 		s.change("uverified")
 		back := s.watch(ana, "/live?upgrade=uverified", first.news())
+		later := s.watch(ana, "/live?upgrade=uopen", "1")
+		later.news()
 		s.change("uopen")
-		s.watch(ana, "/live?upgrade=uopen", "1").news()
+		later.news()
 		back.quiet("who missed nothing")
 	})
 	t.Run("a page that is older than the stream is told", func(t *testing.T) {
 		s.watch(ana, "/live?since=1", "").news()
+	})
+	t.Run("nobody learns when something else changed", func(t *testing.T) {
+		attic, err := s.gh.AddRepository("acme", "attic", map[string]string{"README.md": "#"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		attic.SetPermission("ana", "none")
+		attic.SetPermission("mallory", "none")
+		s.put(store.Upgrade{ID: "uother", Repository: "acme/attic", Service: "hidden-service", From: "1", To: "2", State: "open"}, object{})
+		page := func(c *http.Client) (since, tag string) {
+			resp, err := c.Get(s.web.URL + "/")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			body, err := io.ReadAll(resp.Body)
+			match := liveSince.FindSubmatch(body)
+			if err != nil || match == nil {
+				t.Fatalf("the page has no stream: %v", err)
+			}
+			return string(match[1]), resp.Header.Get("ETag")
+		}
+		bo := s.as("bo") // sees both
+		here, there := s.watch(bo, "/live?upgrade=uopen", ""), s.watch(bo, "/live?upgrade=uother", "")
+		s.change("uopen")
+		here.news()
+		u, err := s.store.Upgrade(t.Context(), "uopen")
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := strconv.FormatInt(u.Updated.UnixMicro(), 10)
+		_, before := page(mallory)
+		s.change("uother")
+		there.news()
+		if since, _ := page(ana); since != last {
+			t.Errorf("ana's page knows of %s; what she may see changed at %s", since, last)
+		}
+		if id := s.watch(ana, "/live?since=1", "").news(); id != last {
+			t.Errorf("ana's stream knows of %s; what she may see changed at %s", id, last)
+		}
+		if since, tag := page(mallory); since != "0" || tag != before {
+			t.Errorf("the page of who sees nothing changes: since=%s, %s after %s", since, tag, before)
+		}
 	})
 	t.Run("when belay ends, all streams do", func(t *testing.T) {
 		s.srv.Hush()
