@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/belaybot/belay/bot/report"
@@ -23,7 +24,7 @@ type workflows struct {
 	gh    *sandbox.GitHub
 	repo  *sandbox.Repository
 	token string
-	runs  int
+	runs  atomic.Int64
 }
 
 const actionConfig = `
@@ -123,11 +124,11 @@ func (w *workflows) run(event string, payload any, inputs map[string]string) ran
 		}
 		return path
 	}
-	w.runs++
+	number := 9_000_000_000 + w.runs.Add(1) // several run at once
 	env := map[string]string{"PATH": os.Getenv("PATH"), "HOME": dir, "RUNNER_TEMP": dir, "CI": "true", "GITHUB_ACTIONS": "true",
 		"GITHUB_EVENT_NAME": event, "GITHUB_EVENT_PATH": file("event.json", data), "GITHUB_OUTPUT": file("output", nil), "GITHUB_STEP_SUMMARY": file("summary", nil),
 		"GITHUB_REPOSITORY": w.repo.FullName(), "GITHUB_SERVER_URL": w.gh.URL(), "GITHUB_API_URL": w.gh.URL() + "/api/v3", "GITHUB_WORKSPACE": dir,
-		"GITHUB_RUN_ID": fmt.Sprint(9_000_000_000 + w.runs), "GITHUB_RUN_ATTEMPT": "1", "INPUT_TOKEN": w.token, "INPUT_WAIT": "0s", "INPUT_SCAN": "false"}
+		"GITHUB_RUN_ID": fmt.Sprint(number), "GITHUB_RUN_ATTEMPT": "1", "INPUT_TOKEN": w.token, "INPUT_WAIT": "0s", "INPUT_SCAN": "false"}
 	for k, v := range inputs {
 		env["INPUT_"+strings.ToUpper(k)] = v
 	}
