@@ -1,6 +1,6 @@
 # One static binary, which knows time zones, and certificates: nothing else is in the image.
 # docker build -t belay .   (or ko build ./cmd/belay, by .ko.yaml)
-FROM golang:1.26-bookworm AS build
+FROM --platform=$BUILDPLATFORM golang:1.26-bookworm AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download

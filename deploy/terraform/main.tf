@@ -275,6 +275,21 @@ resource "kubernetes_network_policy_v1" "belay" {
         }
       }
     }
+    egress { # NodeLocal DNSCache
+      to {
+        ip_block {
+          cidr = "169.254.0.0/16"
+        }
+      }
+      ports {
+        port     = "53"
+        protocol = "UDP"
+      }
+      ports {
+        port     = "53"
+        protocol = "TCP"
+      }
+    }
   }
 }
 
