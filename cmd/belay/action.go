@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -43,7 +44,8 @@ no database: a run takes up what the pull requests hold.
 
 action.yml runs it; docs/action.md says how. It reads the runner's environment
 (GITHUB_EVENT_NAME, GITHUB_EVENT_PATH, GITHUB_REPOSITORY, ...), its inputs as
-INPUT_NAME, and the BELAY_* variables of belay serve but those of the App.`,
+INPUT_NAME, and the BELAY_* variables of belay serve but those of the App and
+of the adviser.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return f.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
@@ -107,7 +109,7 @@ func (f *actionFlags) run(ctx context.Context, out, errs io.Writer) error {
 
 // prepare puts a run together.
 func (f *actionFlags) prepare(ctx context.Context, a *githubactions.Action, event action.Event, in action.Inputs, dir string, log *slog.Logger) (*action.Run, func(), error) {
-	web := firstSet(os.Getenv("GITHUB_SERVER_URL"), "https://github.com")
+	web := cmp.Or(os.Getenv("GITHUB_SERVER_URL"), "https://github.com")
 	app, err := github.New(github.Options{Token: func() string { return in.Token }, Only: event.Repository, URL: web, API: os.Getenv("GITHUB_API_URL"), Log: log})
 	if err != nil {
 		return nil, nil, usage{err}
@@ -185,13 +187,4 @@ func (f *actionFlags) notifier(ctx context.Context, st *store.Store, web string,
 		}
 		return nil
 	}, nil
-}
-
-func firstSet(list ...string) string {
-	for _, s := range list {
-		if s != "" {
-			return s
-		}
-	}
-	return ""
 }

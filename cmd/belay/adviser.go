@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"os"
@@ -19,17 +20,10 @@ type adviserFlags struct {
 }
 
 func (f *adviserFlags) flags(c *cobra.Command) {
-	c.Flags().StringVar(&f.url, "adviser-url", envOr("BELAY_ADVISER_URL", advise.DefaultURL), "`URL` of the adviser's API [$BELAY_ADVISER_URL]")
-	c.Flags().StringVar(&f.model, "adviser-model", envOr("BELAY_ADVISER_MODEL", advise.DefaultModel), "`name` of the adviser's model [$BELAY_ADVISER_MODEL]")
+	c.Flags().StringVar(&f.url, "adviser-url", cmp.Or(os.Getenv("BELAY_ADVISER_URL"), advise.DefaultURL), "`URL` of the adviser's API [$BELAY_ADVISER_URL]")
+	c.Flags().StringVar(&f.model, "adviser-model", cmp.Or(os.Getenv("BELAY_ADVISER_MODEL"), advise.DefaultModel), "`name` of the adviser's model [$BELAY_ADVISER_MODEL]")
 	c.Flags().IntVar(&f.tokens, "adviser-tokens", advise.DefaultPerUpgrade, "how many `tokens` the adviser may use for one upgrade")
 	c.Flags().IntVar(&f.daily, "adviser-daily-tokens", advise.DefaultPerDay, "how many `tokens` the adviser may use in a day")
-}
-
-func envOr(name, otherwise string) string {
-	if s := os.Getenv(name); s != "" {
-		return s
-	}
-	return otherwise
 }
 
 // open makes the adviser. Without a key it is off, and goes on as soon as one is there.

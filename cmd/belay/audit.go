@@ -84,7 +84,16 @@ func moment(text string) (time.Time, error) {
 }
 
 func auditState(ctx context.Context, ask auditAsk, database string, out io.Writer) error {
-	st, err := store.Open(ctx, store.Options{Dir: ask.state, Database: database})
+	where := store.Options{Dir: ask.state, Database: database}
+	switch found, err := store.Inspect(ctx, where); { // opening would make or change what is not there yet
+	case err != nil:
+		return err
+	case found.Absent || found.Schema == 0:
+		return usage{fmt.Errorf("%s: there is no state: give the --state of belay serve", found.Name)}
+	case found.Schema != found.Known:
+		return usage{fmt.Errorf("%s: the state has version %d, and this belay knows %d: use the belay that runs on it", found.Name, found.Schema, found.Known)}
+	}
+	st, err := store.Open(ctx, where)
 	if err != nil {
 		return err
 	}

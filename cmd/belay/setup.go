@@ -31,13 +31,11 @@ var kept = map[string]string{"app-id": "APP_ID", "app-key": "APP_KEY", "webhook-
 // setupFlags say where the setup keeps the App's credentials, and where belay is.
 type setupFlags struct {
 	secret, url string
-	always      bool
 }
 
 func (f *setupFlags) flags(c *cobra.Command) {
 	c.Flags().StringVar(&f.secret, "credentials-secret", os.Getenv("BELAY_CREDENTIALS_SECRET"), "`namespace/name` of the Kubernetes Secret that /setup writes them to, which is mounted at --credentials [$BELAY_CREDENTIALS_SECRET]")
 	c.Flags().StringVar(&f.url, "url", os.Getenv("BELAY_URL"), "`URL` of this belay as seen from outside, for the page and /setup; without it, /setup takes what the browser asks for [$BELAY_URL]")
-	c.Flags().BoolVar(&f.always, "setup", false, "create a new GitHub App at /setup first, as happens by itself where none is given")
 }
 
 // where is the directory of the credentials.
@@ -145,11 +143,8 @@ func (f *setupFlags) first(ctx context.Context, app *appFlags, kubeconfig, liste
 	if err := adopt(app.where()); err != nil {
 		return err
 	}
-	if app.configured() && !f.always {
-		return nil
-	}
 	if app.configured() {
-		return usage{fmt.Errorf("--setup creates a new App, and one is given already: take BELAY_APP_ID and BELAY_APP_KEY, or the files in %s, away first", app.where())}
+		return nil
 	}
 	return f.run(ctx, app, kubeconfig, listen, app.logger(os.Stderr))
 }
@@ -205,7 +200,11 @@ func (f *setupFlags) await(ctx context.Context, app *appFlags) error {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			return fmt.Errorf("the App was created, and its credentials do not show in %s: mount the Secret %s there, then start belay again", dir, f.secret)
+			from := ""
+			if f.secret != "" {
+				from = ": mount the Secret " + f.secret + " there"
+			}
+			return fmt.Errorf("the App was created, and its credentials do not show in %s%s; then start belay again", dir, from)
 		}
 	}
 }
