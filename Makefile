@@ -1,4 +1,4 @@
-# What a fresh machine needs: Go and make. Tools come from hack/tools/go.mod, pinned.
+# What a fresh machine needs: Go, git and make. Tools come from hack/tools/go.mod, pinned; hack/setup brings what tests run against.
 GO      ?= go
 TOOL     = $(GO) tool -modfile=hack/tools/go.mod
 PACKAGES = ./...
@@ -33,7 +33,7 @@ test-short: ## the inner loop: without the race detector, PostgreSQL, the contro
 	$(GO) test -short $(PACKAGES)
 
 check: ## formatting, vet, linters, import direction, generated files
-	@unformatted="$$(gofmt -l cmd bot rules hack testdata)"; test -z "$$unformatted" || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
+	@unformatted="$$(gofmt -l cmd bot rules hack deploy testdata)"; test -z "$$unformatted" || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
 	$(GO) vet $(PACKAGES)
 	$(TOOL) staticcheck $(PACKAGES)
 	$(TOOL) golangci-lint run $(PACKAGES)
