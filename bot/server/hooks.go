@@ -279,13 +279,17 @@ const cursorKey = "deliveries"
 // maxReplay is how far back the delivery log is read at a first start.
 const maxReplay = 72 * time.Hour
 
-// Replay takes the webhooks that GitHub could not deliver while belay was down.
+// Replay takes the webhooks that GitHub could not deliver while belay was down,
+// and says how many. After an error, the next one begins where this one began:
+// what was taken is remembered, and what was not is tried again.
 func (s *Server) Replay(ctx context.Context, app *github.App) (int, error) {
 	since := s.opts.Now().Add(-maxReplay)
-	if value, err := s.opts.Store.Get(ctx, cursorKey); err == nil {
-		if t, err := time.Parse(time.RFC3339Nano, value); err == nil && t.After(since) {
-			since = t
-		}
+	value, err := s.opts.Store.Get(ctx, cursorKey)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return 0, err
+	}
+	if t, err := time.Parse(time.RFC3339Nano, value); err == nil && t.After(since) {
+		since = t
 	}
 	list, err := app.Deliveries(ctx, since)
 	if err != nil {
@@ -296,7 +300,10 @@ func (s *Server) Replay(ctx context.Context, app *github.App) (int, error) {
 		if !slices.Contains(events, d.Event) {
 			continue
 		}
-		if known, err := s.opts.Store.Remembers(ctx, "delivery "+d.GUID); err != nil || known {
+		switch known, err := s.opts.Store.Remembers(ctx, "delivery "+d.GUID); {
+		case err != nil:
+			return n, fmt.Errorf("webhook delivery %s: %w", d.GUID, err)
+		case known:
 			continue
 		}
 		payload, err := app.Payload(ctx, d.ID)

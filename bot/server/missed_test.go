@@ -12,6 +12,7 @@ import (
 
 	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/bot/sandbox"
+	"github.com/belaybot/belay/bot/server"
 )
 
 // TestWhatGitHubSays has the stand-in's webhooks arrive: renamed, transferred,
@@ -120,5 +121,44 @@ func TestMissedWebhooks(t *testing.T) {
 	}
 	if len(g.dispatched) != 1 {
 		t.Errorf("%d dispatches", len(g.dispatched))
+	}
+}
+
+// TestMissedWebhooksAreTriedAgain has the state fail in the middle of reading
+// the delivery log, and answer again an hour later.
+func TestMissedWebhooksAreTriedAgain(t *testing.T) {
+	for _, table := range []string{"remembered", "facts", "upgrades"} {
+		t.Run(table, func(t *testing.T) {
+			gh, err := sandbox.NewGitHub(sandbox.Options{Dir: t.TempDir(), Secret: hookSecret, Validate: true, Report: func(err error) { t.Error(err) }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer gh.Close()
+			repo, err := gh.AddRepository("acme", "home-ops", map[string]string{"a": "b"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			app, err := github.New(github.Options{AppID: gh.AppID(), Key: func() ([]byte, error) { return gh.PrivateKey(), nil }, URL: gh.URL()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			late := time.Duration(0)
+			g := newGate(t, func(o *server.Options) { o.Now = func() time.Time { return time.Now().Add(late) } })
+			g.upgrades()
+			repo.SetStatus(headB, "plan", "success") // belay is away
+			late = time.Hour
+			mend := g.lose(table)
+			if n, err := g.srv.Replay(t.Context(), app); err == nil || n != 0 {
+				t.Errorf("without a state: %d taken, %v", n, err)
+			}
+			mend()
+			late = 2 * time.Hour
+			if n, err := g.srv.Replay(t.Context(), app); err != nil || n != 1 {
+				t.Errorf("with a state again: %d taken, %v", n, err)
+			}
+			if woken, _ := g.took(); !slices.Equal(woken, []string{"wiki"}) {
+				t.Errorf("woken %v", woken)
+			}
+		})
 	}
 }
