@@ -15,12 +15,12 @@ import (
 	"github.com/belaybot/belay/bot/intake"
 	"github.com/belaybot/belay/bot/reconcile"
 	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/rules/access"
 	"github.com/belaybot/belay/rules/lifecycle"
 )
 
-// events are those that the App subscribes to.
-var events = []string{"check_run", "check_suite", "installation", "installation_repositories", "issue_comment", "issues", "ping", "pull_request", "pull_request_review", "push",
-	"repository", "repository_dispatch", "status"}
+// events are those that GitHub sends to belay's App.
+var events = append(access.Events(), access.Unasked()...)
 
 // known keeps the metric's labels to the events that belay knows.
 func known(event string) string {

@@ -29,10 +29,15 @@ func Permissions() []Permission {
 	}
 }
 
-// Events are the webhooks that the App has to be subscribed to. Those about
-// installations come without.
+// Events are the webhooks that the App has to be subscribed to.
 func Events() []string {
 	return []string{"check_run", "check_suite", "issue_comment", "issues", "pull_request", "pull_request_review", "push", "repository", "repository_dispatch", "status"}
+}
+
+// Unasked are the webhooks that GitHub sends to every App, subscribed or not. See
+// https://docs.github.com/en/webhooks/webhook-events-and-payloads#installation.
+func Unasked() []string {
+	return []string{"installation", "installation_repositories", "ping"}
 }
 
 // rank orders levels; an unknown one is none.
