@@ -53,17 +53,51 @@ func (r *Reconciler) noteConfig(ctx context.Context, j *job, sha string, p polic
 	j.home.noted = string(data)
 }
 
-// Standing says how a repository stands, as far as it has been looked at.
-func (r *Reconciler) Standing(ctx context.Context, repository string) (Standing, error) {
+// configOf reads what was kept of a repository's configuration, "" for nothing.
+func configOf(repository, kept string) (config, error) {
 	p := policy.Default()
 	c := config{Limit: p.Dispatch.Limit.Upgrades, Window: p.Dispatch.Limit.Window}
-	value, err := r.opts.Store.Get(ctx, configKey(repository))
-	switch {
-	case err == nil:
-		if err := json.Unmarshal([]byte(value), &c); err != nil {
-			return Standing{}, fmt.Errorf("%s: its configuration as it was kept: %w", repository, err)
+	if kept == "" {
+		return c, nil
+	}
+	if err := json.Unmarshal([]byte(kept), &c); err != nil {
+		return c, fmt.Errorf("%s: its configuration as it was kept: %w", repository, err)
+	}
+	return c, nil
+}
+
+// Troubles says of some repositories what Standing says of one: what is wrong
+// with their configurations, by their names. Those that are right are left out.
+func (r *Reconciler) Troubles(ctx context.Context, repositories []string) (map[string]string, error) {
+	keys := make([]string, len(repositories))
+	for i, name := range repositories {
+		keys[i] = configKey(name)
+	}
+	kept, err := r.opts.Store.GetAll(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for i, name := range repositories {
+		c, err := configOf(name, kept[keys[i]])
+		if err != nil {
+			return nil, err
 		}
-	case !errors.Is(err, store.ErrNotFound):
+		if c.Trouble != "" {
+			out[name] = c.Trouble
+		}
+	}
+	return out, nil
+}
+
+// Standing says how a repository stands, as far as it has been looked at.
+func (r *Reconciler) Standing(ctx context.Context, repository string) (Standing, error) {
+	value, err := r.opts.Store.Get(ctx, configKey(repository))
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return Standing{}, err
+	}
+	c, err := configOf(repository, value)
+	if err != nil {
 		return Standing{}, err
 	}
 	s := Standing{Trouble: c.Trouble, Commit: c.Commit, Limit: c.Limit, Window: c.Window}

@@ -43,6 +43,7 @@ type People interface {
 type Life interface {
 	Ask(ctx context.Context, id string, a reconcile.Asked) error
 	Standing(ctx context.Context, repository string) (reconcile.Standing, error)
+	Troubles(ctx context.Context, repositories []string) (map[string]string, error)
 }
 
 // Dashboard is the page for people.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -253,13 +254,14 @@ func (d *dashboard) problems(req *http.Request, v viewer, seen []row) ([]page.Pr
 			names[r.Repository] = true
 		}
 	}
-	for _, name := range sorted(names) {
-		s, err := d.opts.Life.Standing(req.Context(), name)
-		if err != nil {
-			return nil, err
-		}
-		if s.Trouble != "" {
-			out = append(out, page.Problem{Repository: name, Tone: "bad", Text: "its configuration is wrong, so nothing is done until it is mended: " + s.Trouble})
+	list := sorted(names)
+	troubles, err := d.opts.Life.Troubles(req.Context(), list)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range list {
+		if why := troubles[name]; why != "" {
+			out = append(out, page.Problem{Repository: name, Tone: "bad", Text: "its configuration is wrong, so nothing is done until it is mended: " + why})
 		}
 	}
 	return out, nil
@@ -355,26 +357,15 @@ func (d *dashboard) repository(w http.ResponseWriter, req *http.Request, v viewe
 
 // skipped is GET /skipped.
 func (d *dashboard) skipped(w http.ResponseWriter, req *http.Request, v viewer) {
-	const newest = 300
-	list, err := d.state.Dispatches(req.Context(), newest)
+	text := strings.ToValidUTF8(line(req.URL.Query().Get("q")), "")
+	list, err := d.state.Skipped(req.Context(), store.SkipFilter{All: v.all, Repositories: slices.Collect(maps.Keys(v.may)), Words: strings.Fields(text), Limit: 100})
 	if err != nil {
 		d.fail(w, req, err)
 		return
 	}
-	text := strings.TrimSpace(req.URL.Query().Get("q"))
-	words := strings.Fields(strings.ToLower(text))
 	view := page.Skipped{Frame: d.frame(req, v, "Skipped"), Text: text}
 	for _, x := range list {
-		skip := page.Skip{Image: x.Image, Tag: x.Tag, At: x.Received}
-		for _, o := range x.Outcomes {
-			hay := strings.ToLower(strings.Join([]string{x.Image, x.Tag, o.Repository, o.Service, o.Reason, o.Path}, "\n"))
-			if o.Reason != "" && v.reads(o.Repository) && !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(hay, word) }) {
-				skip.Outcomes = append(skip.Outcomes, o)
-			}
-		}
-		if len(skip.Outcomes) > 0 && len(view.Skips) < 100 {
-			view.Skips = append(view.Skips, skip)
-		}
+		view.Skips = append(view.Skips, page.Skip{Image: x.Subject(), Tag: x.Tag, At: x.Received, Outcomes: x.Outcomes})
 	}
 	d.show(w, req, http.StatusOK, "skipped", view)
 }

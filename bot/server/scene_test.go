@@ -33,6 +33,7 @@ type scene struct {
 	mu      sync.Mutex
 	asked   []reconcile.Asked
 	trouble string
+	looks   int // at the troubles, and at how a repository stands
 }
 
 // Ask implements server.Life.
@@ -48,7 +49,20 @@ func (s *scene) Ask(_ context.Context, _ string, a reconcile.Asked) error {
 func (s *scene) Standing(context.Context, string) (reconcile.Standing, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.looks++
 	return reconcile.Standing{Trouble: s.trouble, Limit: 5, Window: 6 * time.Hour, Opened: time.Now().Add(-2 * time.Hour), Started: 3}, nil
+}
+
+// Troubles implements server.Life.
+func (s *scene) Troubles(_ context.Context, repositories []string) (map[string]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.looks++
+	out := map[string]string{}
+	for _, name := range repositories {
+		out[name] = s.trouble
+	}
+	return out, nil
 }
 
 func newScene(t testing.TB, change ...func(*server.Options)) *scene {

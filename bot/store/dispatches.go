@@ -102,7 +102,7 @@ func (s *Store) Dispatch(ctx context.Context, id string) (Dispatch, error) {
 		return d, s.trouble(err)
 	}
 	list := []Dispatch{d}
-	err = s.outcomes(ctx, list)
+	err = s.outcomes(ctx, list, "")
 	return list[0], err
 }
 
@@ -117,6 +117,15 @@ func (s *Store) UnfinishedDispatches(ctx context.Context) ([]Dispatch, error) {
 }
 
 func (s *Store) listDispatches(ctx context.Context, rest string, args ...any) ([]Dispatch, error) {
+	out, err := s.bareDispatches(ctx, rest, args...)
+	if err != nil {
+		return nil, err
+	}
+	return out, s.outcomes(ctx, out, "")
+}
+
+// bareDispatches reads dispatches without what they led to.
+func (s *Store) bareDispatches(ctx context.Context, rest string, args ...any) ([]Dispatch, error) {
 	rows, err := s.read.QueryContext(ctx, s.sql("SELECT "+dispatchColumns+" FROM dispatches "+rest), args...)
 	if err != nil {
 		return nil, s.trouble(err)
@@ -130,14 +139,12 @@ func (s *Store) listDispatches(ctx context.Context, rest string, args ...any) ([
 		}
 		out = append(out, d)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return out, s.outcomes(ctx, out)
+	return out, rows.Err()
 }
 
-// outcomes fills in what the dispatches led to.
-func (s *Store) outcomes(ctx context.Context, list []Dispatch) error {
+// outcomes fills in what the dispatches led to, as far as it meets a condition
+// on an outcome o and its dispatch d; "" is none.
+func (s *Store) outcomes(ctx context.Context, list []Dispatch, condition string, args ...any) error {
 	at := make(map[string]*Dispatch, len(list))
 	for i := range list {
 		at[list[i].ID] = &list[i]
@@ -147,15 +154,20 @@ func (s *Store) outcomes(ctx context.Context, list []Dispatch) error {
 		for _, d := range some {
 			ids = append(ids, d.ID)
 		}
-		if err := s.outcomesOf(ctx, ids, at); err != nil {
+		if err := s.outcomesOf(ctx, ids, at, condition, args); err != nil {
 			return s.trouble(err)
 		}
 	}
 	return nil
 }
 
-func (s *Store) outcomesOf(ctx context.Context, ids []any, at map[string]*Dispatch) error {
-	rows, err := s.read.QueryContext(ctx, s.sql("SELECT dispatch, repository, service, upgrade, reason, path, line, at FROM outcomes WHERE dispatch IN (?"+strings.Repeat(", ?", len(ids)-1)+") ORDER BY dispatch, repository, position"), ids...)
+func (s *Store) outcomesOf(ctx context.Context, ids []any, at map[string]*Dispatch, condition string, args []any) error {
+	q := "SELECT o.dispatch, o.repository, o.service, o.upgrade, o.reason, o.path, o.line, o.at FROM outcomes o"
+	where := " WHERE o.dispatch IN (?" + strings.Repeat(", ?", len(ids)-1) + ")"
+	if condition != "" {
+		q, where = q+" JOIN dispatches d ON d.id = o.dispatch", where+" AND "+condition
+	}
+	rows, err := s.read.QueryContext(ctx, s.sql(q+where+" ORDER BY o.dispatch, o.repository, o.position"), append(ids, args...)...)
 	if err != nil {
 		return err
 	}

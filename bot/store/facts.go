@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -64,6 +65,37 @@ func (s *Store) Get(ctx context.Context, name string) (string, error) {
 		return "", s.trouble(err)
 	}
 	return value, nil
+}
+
+// GetAll reads facts by their names; those that there are not are left out.
+func (s *Store) GetAll(ctx context.Context, names []string) (map[string]string, error) {
+	out := make(map[string]string, len(names))
+	for some := range slices.Chunk(names, 500) {
+		args := make([]any, len(some))
+		for i, name := range some {
+			args[i] = name
+		}
+		if err := s.getSome(ctx, args, out); err != nil {
+			return nil, s.trouble(err)
+		}
+	}
+	return out, nil
+}
+
+func (s *Store) getSome(ctx context.Context, names []any, into map[string]string) error {
+	rows, err := s.read.QueryContext(ctx, s.sql("SELECT name, value FROM facts WHERE name IN (?"+strings.Repeat(", ?", len(names)-1)+")"), names...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name, value string
+		if err := rows.Scan(&name, &value); err != nil {
+			return err
+		}
+		into[name] = value
+	}
+	return rows.Err()
 }
 
 // BoardFact begins the names of facts about the dashboard issues; the
