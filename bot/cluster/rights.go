@@ -35,6 +35,8 @@ func (a attempt) String() string {
 		return text + " " + a.name
 	case a.name != "":
 		return text + " " + a.namespace + "/" + a.name
+	case a.namespace == "":
+		return text // of what is in no namespace
 	}
 	return text + " in namespace " + a.namespace
 }
@@ -64,9 +66,9 @@ func (a attempt) check(err error) error {
 func (a attempt) forbidden(err error) error {
 	text := err.Error()
 	switch {
-	case strings.Contains(text, "status unknown for quota"):
-		return fmt.Errorf("%s: %w", a, err) // a new quota that has not been counted yet
-	case strings.Contains(text, "exceeded quota"), strings.Contains(text, "failed quota"):
+	case quotaWord(err) == quotaUnknown:
+		return fmt.Errorf("%s: %w", a, err) // will be counted in a moment
+	case quotaWord(err) != "":
 		return refuse("a quota refuses to %s: %s", a, text)
 	case strings.Contains(text, " cannot "+a.verb+" resource ") && a.namespace == "":
 		return refuse("belay is not allowed to %s: bind ClusterRole belay-volumes of deploy/rbac.yaml by a ClusterRoleBinding, or add\n"+

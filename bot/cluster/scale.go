@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -146,8 +145,10 @@ func (c *Cluster) noPodsLeft(ctx context.Context, w *scalable) (bool, error) {
 	if err := list.check(err); err != nil {
 		return false, err
 	}
-	for _, pod := range pods.Items {
-		if pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed {
+	for i := range pods.Items {
+		// One that is ending is said to have finished a moment before it is gone, and
+		// until then it holds its volumes. One that finished long ago writes no more.
+		if pod := &pods.Items[i]; pod.DeletionTimestamp != nil || !hasEnded(pod) {
 			return false, nil
 		}
 	}

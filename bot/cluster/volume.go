@@ -19,7 +19,7 @@ import (
 // Annotations of a claim that is made anew from a snapshot, of the volume that
 // it had, and of the snapshot.
 const (
-	annotationPlan    = "belaybot.github.io/restore"               // of the snapshot: a volumePlan as JSON
+	annotationPlan    = "belaybot.github.io/restore"               // of the snapshot and of the volume: a volumePlan as JSON
 	annotationVolume  = "belaybot.github.io/volume-before"         // of the claim: the volume that it had
 	annotationFrom    = "belaybot.github.io/restored-from"         // of the claim: the snapshot
 	annotationKeptFor = "belaybot.github.io/kept-for"              // of the volume: "media/data", the claim that had it
@@ -37,9 +37,13 @@ type volumePlan struct {
 	Claim  *corev1.PersistentVolumeClaim `json:"claim"`  // that comes in its place
 }
 
-// where says where the data of before is, for a refusal after the old claim went.
-func (p *volumePlan) where(err error) error {
-	return refuse("%s. The data of before is in PersistentVolume %s, which is kept: docs/operate.md says how a claim gets it back", err, p.Volume)
+// planOf reads a plan from an annotation; nil when it is none.
+func planOf(text string) *volumePlan {
+	plan := &volumePlan{}
+	if err := json.Unmarshal([]byte(text), plan); err != nil || plan.Claim == nil || plan.Volume == "" {
+		return nil
+	}
+	return plan
 }
 
 // volume is a claim that is made anew from a snapshot, as it stands.
@@ -71,6 +75,7 @@ func (c *Cluster) restoreVolume(ctx context.Context, r RestoreRequest) (BackupRe
 	}
 	defer c.only("restore " + r.Restore.Target)()
 	v := &volume{Cluster: c, r: r, namespace: namespace, name: name}
+	v.r.Stopped = nil // by now: whatever still runs was started again
 	if err := v.see(ctx); err != nil {
 		return BackupResult{}, err
 	}
@@ -104,13 +109,14 @@ func (c *Cluster) restoreVolume(ctx context.Context, r RestoreRequest) (BackupRe
 }
 
 // made reports whether the claim is the one that comes for this key. An apply
-// of the whole repository may have taken belay's annotations away meanwhile.
+// of the whole repository may have taken belay's annotations away meanwhile, and
+// a person who made the claim by hand may have kept them.
 func (v *volume) made() bool {
-	if v.claim.Annotations[annotationKey] == v.r.Key {
-		return true
-	}
 	source := v.claim.Spec.DataSource
-	return v.plan != nil && v.plan.Key == v.r.Key && v.plan.UID != v.claim.UID && source != nil && source.Kind == "VolumeSnapshot" && source.Name == v.snapshot
+	if source == nil || source.Kind != "VolumeSnapshot" || source.Name != v.snapshot {
+		return false
+	}
+	return v.claim.Annotations[annotationKey] == v.r.Key || v.plan != nil && v.plan.Key == v.r.Key && v.plan.UID != v.claim.UID
 }
 
 // see reads the snapshot, the plan on it, and the claim.
@@ -132,8 +138,7 @@ func (v *volume) see(ctx context.Context) error {
 		v.object = object
 	}
 	if text := v.annotation(annotationPlan); text != "" {
-		v.plan = &volumePlan{}
-		if err := json.Unmarshal([]byte(text), v.plan); err != nil || v.plan.Claim == nil {
+		if v.plan = planOf(text); v.plan == nil {
 			return refuse("the annotation %s of VolumeSnapshot %s cannot be read: remove it when claim %s/%s is as it should be", annotationPlan, v.r.Name, v.namespace, v.name)
 		}
 	}
@@ -155,21 +160,37 @@ func (v *volume) annotation(name string) string {
 	return v.object.GetAnnotations()[name]
 }
 
+// ours holds that it was belay that deleted the claim.
+func (v *volume) ours() error {
+	if v.plan == nil || v.plan.UID != v.claim.UID {
+		return refuse("PersistentVolumeClaim %s/%s is being deleted by somebody else: nothing is changed", v.namespace, v.name)
+	}
+	return nil
+}
+
 // going waits for a claim that is being deleted: it goes when no pod uses it any
 // more.
 func (v *volume) going(ctx context.Context) (BackupResult, error) {
-	if v.plan == nil || v.plan.UID != v.claim.UID {
-		return BackupResult{}, refuse("PersistentVolumeClaim %s/%s is being deleted by somebody else: nothing is changed", v.namespace, v.name)
+	if err := v.ours(); err != nil {
+		return BackupResult{}, err
 	}
-	detail := fmt.Sprintf("PersistentVolumeClaim %s/%s is being taken away; its volume %s is kept", v.namespace, v.name, v.plan.Volume)
+	// Whoever changed the policy meanwhile did not mean the data to go now.
+	if err := v.keep(ctx); err != nil && !apierrors.IsNotFound(err) {
+		return BackupResult{}, err
+	}
+	out := BackupResult{State: lifecycle.Running, Name: v.namespace + "/" + v.name, Started: v.plan.At,
+		Detail: fmt.Sprintf("PersistentVolumeClaim %s/%s is being taken away; %s", v.namespace, v.name, v.former(ctx))}
 	users, err := v.users(ctx)
 	if err != nil {
 		return BackupResult{}, err
 	}
-	if len(users) > 0 {
-		detail += "; still used by " + strings.Join(users, ", ")
+	if text := v.holding(users); text != "" {
+		out.Detail += "\n" + text
 	}
-	return BackupResult{State: lifecycle.Running, Name: v.namespace + "/" + v.name, Started: v.plan.At, Detail: detail}, nil
+	if v.now().Sub(out.Started) > max(restoreLimit, v.r.Backup.Timeout) {
+		out.State = lifecycle.Bad
+	}
+	return out, nil
 }
 
 // prepare writes the plan on the snapshot and has the volume kept.
@@ -195,50 +216,18 @@ func (v *volume) prepare(ctx context.Context) error {
 	return v.keep(ctx)
 }
 
-// keep has the volume outlive its claim.
-func (v *volume) keep(ctx context.Context) error {
-	pv, err := v.api.Volumes().Get(ctx, v.plan.Volume)
-	if err := (attempt{"get", "", "persistentvolumes", "", v.plan.Volume}).check(err); err != nil {
-		return err
-	}
-	kept := v.namespace + "/" + v.name
-	if pv.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimRetain && pv.Annotations[annotationKeptFor] == kept {
-		return nil
-	}
-	before := pv.Annotations[annotationReclaim]
-	if before == "" {
-		before = string(pv.Spec.PersistentVolumeReclaimPolicy)
-	}
-	patch, err := json.Marshal(map[string]any{
-		"metadata": map[string]any{"resourceVersion": pv.ResourceVersion, "annotations": map[string]any{
-			annotationKeptFor: kept, annotationKey: v.r.Key, annotationReclaim: before,
-		}},
-		"spec": map[string]any{"persistentVolumeReclaimPolicy": corev1.PersistentVolumeReclaimRetain},
-	})
-	if err != nil {
-		return err
-	}
-	pv, err = v.api.Volumes().Merge(ctx, v.plan.Volume, patch, metav1.PatchOptions{FieldManager: manager})
-	if err := (attempt{"patch", "", "persistentvolumes", "", v.plan.Volume}).check(err); err != nil {
-		return err
-	}
-	if pv.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain {
-		return refuse("the reclaim policy of PersistentVolume %s stays %s: claim %s is left as it is", pv.Name, pv.Spec.PersistentVolumeReclaimPolicy, kept)
-	}
-	return nil
-}
-
-// quotaGrace is how long a quota may refuse the new claim: it takes a moment
-// until the old one is not counted any more.
-const quotaGrace = 10 * time.Minute
+// createGrace is how long the new claim may be refused: it takes a moment until
+// a quota does not count the old one any more, and what was allowed when it was
+// tried out may be so again.
+const createGrace = 10 * time.Minute
 
 // create makes the claim that comes in the place of the one that went.
 func (v *volume) create(ctx context.Context) (BackupResult, error) {
 	if v.plan == nil {
-		return BackupResult{}, refuse("PersistentVolumeClaim %s/%s does not exist, and it was not belay that took it away: nothing is changed", v.namespace, v.name)
+		return BackupResult{}, v.lost(ctx)
 	}
 	if err := v.usable(); err != nil {
-		return BackupResult{}, v.plan.where(err)
+		return BackupResult{}, v.where(ctx, err)
 	}
 	claim := v.plan.Claim.DeepCopy()
 	claim.Annotations[annotationKey] = v.r.Key
@@ -252,25 +241,22 @@ func (v *volume) create(ctx context.Context) (BackupResult, error) {
 	case apierrors.IsAlreadyExists(err):
 		waits.Detail = "somebody has just made the claim"
 		return waits, nil
-	case quotaRefuses(err) && v.now().Sub(v.plan.At) < quotaGrace:
-		waits.Detail = "a quota refuses the new claim, as long as the old one is counted: " + cut(err.Error(), longestLine)
-		return waits, nil
 	}
 	err = attempt{"create", "", "persistentvolumeclaims", v.namespace, v.name}.check(err)
-	if _, ok := err.(*refusal); ok { //nolint:errorlint // check returns it as it is
-		return BackupResult{}, v.plan.where(err)
+	if _, ok := err.(*refusal); !ok { //nolint:errorlint // check returns it as it is
+		return BackupResult{}, err
 	}
-	return BackupResult{}, err
+	if v.now().Sub(v.plan.At) < createGrace {
+		waits.Detail = fmt.Sprintf("PersistentVolumeClaim %s/%s is away, and the new one is refused, which is tried again for ten minutes: %s; %s", v.namespace, v.name, cut(strings.ReplaceAll(err.Error(), "\n", " "), longestLine), v.former(ctx))
+		return waits, nil
+	}
+	return BackupResult{}, v.where(ctx, err)
 }
 
 // look says how the new claim stands.
 func (v *volume) look(ctx context.Context) (BackupResult, error) {
-	before := v.claim.Annotations[annotationVolume]
-	if v.plan != nil {
-		before = v.plan.Volume
-	}
 	out := BackupResult{State: lifecycle.Running, Name: v.namespace + "/" + v.name, Started: v.claim.CreationTimestamp.Time,
-		Detail: fmt.Sprintf("PersistentVolumeClaim %s/%s is made anew from VolumeSnapshot %s; the volume that it had, %s, is kept with all that is on it", v.namespace, v.name, v.r.Name, before)}
+		Detail: fmt.Sprintf("PersistentVolumeClaim %s/%s is made anew from VolumeSnapshot %s; %s", v.namespace, v.name, v.r.Name, v.former(ctx))}
 	switch v.claim.Status.Phase {
 	case corev1.ClaimBound:
 		out.State = lifecycle.Good

@@ -16,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/belaybot/belay/rules/policy"
-	"github.com/belaybot/belay/rules/watch"
 )
 
 var storageClasses = schema.GroupVersionResource{Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"}
@@ -31,12 +30,27 @@ func (c *Cluster) CheckRestore(ctx context.Context, r RestoreRequest) (string, e
 	namespace, name, err := split(r.Restore.Target)
 	if err == nil {
 		v := &volume{Cluster: c, r: r, namespace: namespace, name: name}
-		if err = v.see(ctx); err == nil && v.claim != nil && v.claim.DeletionTimestamp == nil && !v.made() {
-			err = v.check(ctx)
+		if err = v.see(ctx); err == nil {
+			err = v.possible(ctx)
 		}
 	}
 	result, err := refusedIsBad(BackupResult{}, err, "restore of "+r.Restore.Target)
 	return result.Detail, err
+}
+
+// possible refuses what restoreVolume would, for a claim in whatever state.
+func (v *volume) possible(ctx context.Context) error {
+	switch {
+	case v.claim == nil && v.plan == nil:
+		return v.lost(ctx)
+	case v.claim == nil:
+		return v.where(ctx, v.usable()) // belay took it away, and was ended before it had made the new one
+	case v.made():
+		return nil
+	case v.claim.DeletionTimestamp != nil:
+		return v.ours()
+	}
+	return v.check(ctx)
 }
 
 // check refuses what cannot go well, before anything is changed.
@@ -51,7 +65,7 @@ func (v *volume) check(ctx context.Context) error {
 }
 
 // sound looks at the snapshot and the claim themselves.
-func (v *volume) sound(context.Context) error {
+func (v *volume) sound(ctx context.Context) error {
 	if err := v.usable(); err != nil {
 		return refuse("%s: nothing is changed", err)
 	}
@@ -61,7 +75,7 @@ func (v *volume) sound(context.Context) error {
 	case source != v.name:
 		return refuse("VolumeSnapshot %s was taken of claim %q, not of %q: nothing is changed", v.r.Name, source, v.name)
 	case v.plan != nil && v.plan.Key == v.r.Key && v.plan.UID != v.claim.UID:
-		return v.plan.where(refuse("somebody else has made %s anew while it was put back, and without its data", what))
+		return v.where(ctx, refuse("somebody else has made %s anew while it was put back, and without its data", what))
 	case v.claim.Spec.VolumeName == "":
 		return refuse("%s has no volume yet: nothing is changed", what)
 	case v.claim.Spec.StorageClassName == nil || *v.claim.Spec.StorageClassName == "":
@@ -88,43 +102,6 @@ func (v *volume) usable() error {
 		return refuse("VolumeSnapshot %s is not ready to use%s", v.r.Name, strings.TrimSuffix(": "+cut(message, longestLine), ": "))
 	}
 	return nil
-}
-
-// alone holds that nothing uses the claim but what is stopped for this.
-func (v *volume) alone(ctx context.Context) error {
-	users, err := v.users(ctx)
-	if err == nil && len(users) > 0 {
-		err = refuse("PersistentVolumeClaim %s/%s is used by %s too, which is not stopped for this: stop it, and ask again. Nothing is changed", v.namespace, v.name, strings.Join(users, ", "))
-	}
-	return err
-}
-
-// users are the pods that mount the claim, without those of the workloads that
-// are stopped for it: "pod report-7 of Job report".
-func (v *volume) users(ctx context.Context) ([]string, error) {
-	pods, err := v.api.Pods(v.namespace).List(ctx, metav1.ListOptions{})
-	if err := (attempt{"list", "", "pods", v.namespace, ""}).check(err); err != nil {
-		return nil, err
-	}
-	var out []string
-	for _, pod := range pods.Items {
-		mounts := slices.ContainsFunc(pod.Spec.Volumes, func(m corev1.Volume) bool {
-			return m.PersistentVolumeClaim != nil && m.PersistentVolumeClaim.ClaimName == v.name
-		})
-		o := ownerOf(pod.ObjectMeta)
-		stopped := slices.ContainsFunc(v.r.Stopped, func(w watch.Workload) bool {
-			return w.Name == o.name && (w.Kind == "" || w.Kind == o.kind) && (w.Namespace == "" || w.Namespace == v.namespace)
-		})
-		if !mounts || stopped || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
-			continue
-		}
-		text := "pod " + pod.Name
-		if o.kind != "Pod" {
-			text += " of " + o.kind + " " + o.name
-		}
-		out = append(out, text)
-	}
-	return out, nil
 }
 
 // ownVolume holds that the volume is the claim's own, and that belay may look at it.
@@ -165,23 +142,6 @@ func (v *volume) replicas(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// allowed tries out the two steps that cannot be taken back alone: a claim that
-// is gone and may not be made again would be the worst of all ends. The API server
-// looks at rights and admission first, then finds that the claim is there.
-func (v *volume) allowed(ctx context.Context) error {
-	dry := []string{metav1.DryRunAll}
-	_, err := v.api.Claims(v.namespace).Create(ctx, v.anew(), metav1.CreateOptions{FieldManager: manager, DryRun: dry})
-	if err != nil && !apierrors.IsAlreadyExists(err) && !quotaRefuses(err) { // while the old one is counted
-		return attempt{"create", "", "persistentvolumeclaims", v.namespace, v.name}.check(err)
-	}
-	err = v.api.Claims(v.namespace).Delete(ctx, v.name, metav1.DeleteOptions{DryRun: dry})
-	return attempt{"delete", "", "persistentvolumeclaims", v.namespace, v.name}.check(err)
-}
-
-func quotaRefuses(err error) bool {
-	return apierrors.IsForbidden(err) && strings.Contains(err.Error(), "quota")
 }
 
 // bindsLate reports whether the claim's class makes a volume only when a pod

@@ -11,7 +11,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/belaybot/belay/bot/cluster"
@@ -96,7 +95,7 @@ func TestSnapshotsThatAreNotPutBack(t *testing.T) {
 			if test.ask != nil {
 				test.ask(w, &r)
 			}
-			if why, err := w.belay.CheckRestore(t.Context(), r); err != nil || r.Restore.Target != w.namespace+"/date" && !strings.Contains(why, test.want) {
+			if why, err := w.belay.CheckRestore(t.Context(), r); err != nil || !strings.Contains(why, test.want) {
 				t.Errorf("before the workload is stopped: %q, %v", why, err)
 			}
 			w.scaled(true)
@@ -189,53 +188,6 @@ func TestRightsToPutASnapshotBack(t *testing.T) {
 			w.untouched(before)
 		})
 	}
-}
-
-func TestQuotaThatRefusesTheNewClaim(t *testing.T) {
-	t.Parallel()
-	quota := func(w *kept, claims string) {
-		w.Helper()
-		quotas := w.admin.CoreV1().ResourceQuotas(w.namespace)
-		_ = quotas.Delete(w.Context(), "claims", metav1.DeleteOptions{})
-		_, err := quotas.Create(w.Context(), &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "claims"},
-			Spec: corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourcePersistentVolumeClaims: resource.MustParse(claims)}}}, metav1.CreateOptions{})
-		w.must(err)
-		w.eventually("the quota is counted", func(ctx context.Context) (bool, error) {
-			q, err := quotas.Get(ctx, "claims", metav1.GetOptions{})
-			return err == nil && len(q.Status.Used) == 1, err
-		})
-	}
-	t.Run("as long as the old one is counted", func(t *testing.T) {
-		t.Parallel()
-		w := keeps(t, kube.ClassAtOnce, nil)
-		quota(w, "1")
-		w.scaled(true)
-		if got := w.back(w.belay); got.State != lifecycle.Good {
-			t.Errorf("got %+v", got)
-		}
-		w.together()
-	})
-	t.Run("for good", func(t *testing.T) {
-		t.Parallel()
-		w := keeps(t, kube.ClassLate, nil)
-		quota(w, "0")
-		w.scaled(true)
-		waiting := w.until("a refusal", func() (cluster.BackupResult, error) { return w.belay.Restore(w.Context(), w.restore()) },
-			func(r cluster.BackupResult) bool { return strings.Contains(r.Detail, "exceeded quota") })
-		if waiting.State != lifecycle.Running {
-			t.Errorf("at first %+v", waiting)
-		}
-		w.clock.forward(11 * time.Minute)
-		got := w.back(w.belay)
-		if got.State != lifecycle.Bad || !strings.Contains(got.Detail, "a quota refuses to create persistentvolumeclaims") || !strings.Contains(got.Detail, "The data of before is in PersistentVolume "+w.volume+", which is kept") {
-			t.Errorf("at last %+v", got)
-		}
-		quota(w, "5")
-		if got := w.back(w.life(w.plane.Config())); got.State != lifecycle.Good {
-			t.Errorf("with room again %+v", got)
-		}
-		w.together()
-	})
 }
 
 func TestNewClaimThatGetsNoVolume(t *testing.T) {
