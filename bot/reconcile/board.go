@@ -12,7 +12,6 @@ import (
 	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/bot/report"
 	"github.com/belaybot/belay/bot/store"
-	"github.com/belaybot/belay/rules/command"
 	"github.com/belaybot/belay/rules/lifecycle"
 	"github.com/belaybot/belay/rules/policy"
 )
@@ -134,7 +133,7 @@ func (r *Reconciler) bringBoard(ctx context.Context, repo *github.Repository, re
 	if !p.Dashboard.Issue && problem == "" {
 		return r.shutBoard(ctx, repo, rec)
 	}
-	view, err := r.boardView(ctx, repo.Name, p)
+	view, err := r.boardView(ctx, repo.Name)
 	if err != nil {
 		return err
 	}
@@ -150,7 +149,7 @@ func (r *Reconciler) bringBoard(ctx context.Context, repo *github.Repository, re
 	if err := r.lookAtBoard(ctx, repo, rec); err != nil || rec.Closed {
 		return err
 	}
-	if view, err = r.boardView(ctx, repo.Name, p); err != nil { // a comment may have changed it
+	if view, err = r.boardView(ctx, repo.Name); err != nil { // a comment may have changed it
 		return err
 	}
 	view.Problem = problem
@@ -287,7 +286,7 @@ func (r *Reconciler) writeBoard(ctx context.Context, repo *github.Repository, re
 }
 
 // boardView is what the dashboard of a repository shows.
-func (r *Reconciler) boardView(ctx context.Context, repository string, p policy.Policy) (report.BoardView, error) {
+func (r *Reconciler) boardView(ctx context.Context, repository string) (report.BoardView, error) {
 	var v report.BoardView
 	open, err := r.opts.Store.OpenUpgrades(ctx, repository)
 	if err != nil {
@@ -302,7 +301,7 @@ func (r *Reconciler) boardView(ctx context.Context, repository string, p policy.
 		if err := json.Unmarshal(u.Data, &j.rec); err != nil {
 			return v, fmt.Errorf("upgrade %s: its record cannot be read: %w", u.ID, err)
 		}
-		v.Upgrades = append(v.Upgrades, j.onBoard(p))
+		v.Upgrades = append(v.Upgrades, j.onBoard())
 	}
 	blocks, err := r.opts.Store.Blocks(ctx, repository, "")
 	if err != nil {
@@ -320,7 +319,7 @@ func (r *Reconciler) boardView(ctx context.Context, repository string, p policy.
 }
 
 // onBoard is an upgrade as the dashboard shows it.
-func (j *job) onBoard(p policy.Policy) report.BoardUpgrade {
+func (j *job) onBoard() report.BoardUpgrade {
 	u := report.BoardUpgrade{StatusView: j.status(), ID: j.u.ID, Pull: j.u.Pull, Head: j.rec.Head, Updated: j.u.Updated}
 	if lifecycle.State(j.u.State).Merged() {
 		u.Head = j.rec.Undo.Head
@@ -330,9 +329,6 @@ func (j *job) onBoard(p policy.Policy) report.BoardUpgrade {
 		said := report.Answer(*a)
 		u.Asked = &said
 	}
-	_, backup := p.BackupFor(j.u.Service)
-	u.Offered = command.Offers(command.Situation{State: u.State, Pull: j.u.Pull != 0, Held: j.rec.Held != nil, Approved: j.rec.Approved != nil && j.rec.Approved.Head == j.rec.Head,
-		Backup: backup, Restore: j.rec.Backup.State == string(lifecycle.Good) && j.rec.Backup.Config.Restore != nil, Clashes: len(j.rec.Undo.Clashes) > 0,
-		Fix: j.rec.Offer != nil, Merged: j.rec.Merge.SHA != ""})
+	u.Offered = j.offers()
 	return u
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/belaybot/belay/bot/report"
 	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/rules/command"
 	"github.com/belaybot/belay/rules/ladder"
 	"github.com/belaybot/belay/rules/lifecycle"
 	"github.com/belaybot/belay/rules/pin"
@@ -117,6 +118,7 @@ type Shown struct {
 	RestoreLog string
 	Gone       string
 	Ladder     *ladder.Ladder // the way in several steps of which it is one; nil: none
+	Offers     []command.Verb // the commands that make sense now, what is likely wanted first
 }
 
 // ShownBackup is the backup before the merge.
@@ -159,10 +161,22 @@ func Show(u store.Upgrade) (Shown, error) {
 	if a := rec.LastAsked; a != nil && (len(s.Answers) == 0 || s.Answers[len(s.Answers)-1].Answer != a.Text) {
 		s.Answers = append(s.Answers, Word{Login: a.Login, Text: a.Command, Answer: a.Text, OK: a.OK})
 	}
-	if c := rec.Backup.Config; c.Kind != "" && c.Kind != policy.BackupNone {
+	if c := rec.Backup.Config; rec.Backup.configured() {
 		s.Backup = ShownBackup{Source: backupName(c), Name: rec.Backup.Name, State: rec.Backup.State, Log: rec.Backup.Detail, Started: rec.Backup.Started,
 			Shared: rec.Backup.Shared, Restorable: c.Restore != nil}
 	}
-	s.Headline = (&job{u: u, rec: rec}).status().Headline()
+	j := &job{u: u, rec: rec}
+	s.Headline, s.Offers = j.status().Headline(), j.offers()
 	return s, nil
 }
+
+// offers are the commands that make sense now, wherever they are given.
+func (j *job) offers() []command.Verb {
+	rec := &j.rec
+	return command.Offers(command.Situation{State: lifecycle.State(j.u.State), Pull: j.u.Pull != 0, Held: rec.Held != nil, Approved: rec.Approved != nil && rec.Approved.Head == rec.Head,
+		Backup: rec.Backup.configured(), Restore: rec.Backup.State == string(lifecycle.Good) && rec.Backup.Config.Restore != nil, Clashes: len(rec.Undo.Clashes) > 0,
+		Fix: rec.Offer != nil, Merged: rec.Merge.SHA != "", Ahead: len(rec.Ladder.Ahead()) > 0 && rec.Ladder.Next == "", All: rec.Ladder != nil && rec.Ladder.All != nil})
+}
+
+// configured reports whether there is a backup before the merge.
+func (b backup) configured() bool { return b.Config.Kind != "" && b.Config.Kind != policy.BackupNone }

@@ -66,7 +66,11 @@ var boxTexts = map[command.Verb]string{
 	command.Restore:  "put data and image back together",
 	command.Backup:   "take the backup now",
 	command.Fix:      "mend what was recognised instead of undoing",
+	command.Step:     "go on with the next step",
 }
+
+// stepsText is what step says before the upgrade is over.
+const stepsText = "agree to this step and to all that follow; the first that fails stops it"
 
 // resumeText is what resume says where it is more than going on.
 var resumeText = map[lifecycle.State]string{
@@ -220,6 +224,9 @@ func boardItem(u BoardUpgrade) string {
 		box := Box{Verb: verb, Upgrade: u.ID}
 		if verb == command.Approve {
 			box.Head = u.Head
+		}
+		if verb == command.Step && !u.State.Final() {
+			box.Args, text = "all", stepsText
 		}
 		fmt.Fprintf(&b, "  - [ ] %s %s\n", box, text)
 	}

@@ -40,6 +40,8 @@ func boards() map[string]report.BoardView {
 			on("uIMMICH11111", "immich", "v2.7.4", "v2.7.5", 14, "", command.Situation{State: lifecycle.Watching}),
 			on("uWIKI1111111", "wiki", "1.0.0", "1.0.1", 15, "held", command.Situation{State: lifecycle.Open, Held: true}, func(u *report.BoardUpgrade) { u.HeldBy, u.HeldFor = "ana", "a feast" }),
 			on("uBLOG1111111", "blog", "3.0.0", "3.0.1", 0, "waits for the rate limit", command.Situation{State: lifecycle.Queued}),
+			on("uAUTHENTIK11", "authentik", "2025.12.1", "2026.2.2", 16, "waits for an approving review, or /upgrade approve", command.Situation{State: lifecycle.Open, Ahead: true}, risky),
+			on("uMATRIX11111", "matrix", "v1.2.0", "v1.3.0", 17, "", command.Situation{State: lifecycle.Unverified, Merged: true, Ahead: true}, risky),
 			on("uPHPIPAM1111", "phpipam", "v1.7.0", "v1.7.4", 7, "", command.Situation{State: lifecycle.Verified, Merged: true}, func(u *report.BoardUpgrade) { u.Updated = noon.Add(-48 * time.Hour) }),
 			on("uCOTURN11111", "coturn", "4.6.3-r1", "4.10.0-r1", 8, "", command.Situation{State: lifecycle.Closed}, func(u *report.BoardUpgrade) { u.Updated = noon.Add(-24 * time.Hour) }),
 		},
@@ -114,6 +116,7 @@ func TestTicked(t *testing.T) {
 	}
 	approve := report.Box{Verb: command.Approve, Upgrade: "uLINKWARDEN1", Head: aHead}
 	hold, roll := report.Box{Verb: command.Hold}, report.Box{Verb: command.Rollback, Upgrade: "uIMMICH11111"}
+	all, next := report.Box{Verb: command.Step, Args: "all", Upgrade: "uAUTHENTIK11"}, report.Box{Verb: command.Step, Upgrade: "uMATRIX11111"}
 	for _, row := range []struct {
 		name, before, after string
 		want                []report.Box
@@ -122,6 +125,7 @@ func TestTicked(t *testing.T) {
 		{"one box", body, tick(body, approve), []report.Box{approve}},
 		{"the box of the whole repository", body, tick(body, hold), []report.Box{hold}},
 		{"a second box while the first is still ticked", tick(body, approve), tick(body, approve, roll), []report.Box{roll}},
+		{"all steps, and the next one", body, tick(body, all, next), []report.Box{all, next}},
 		{"two at once", body, tick(body, roll, approve), []report.Box{approve, roll}},
 		{"a box that is taken back", tick(body, approve), body, nil},
 		{"a browser's ends of lines", body, strings.ReplaceAll(tick(body, approve), "\n", "\r\n"), []report.Box{approve}},

@@ -10,13 +10,18 @@ import (
 // Box is a checkbox of the dashboard issue: what is done when it is ticked.
 type Box struct {
 	Verb    command.Verb
+	Args    string // one word in lower case that goes with it; "" for none
 	Upgrade string // id; "" is the repository as a whole
 	Head    string // of an approval: the commit that is approved
 }
 
 // String is the comment that stands before the box's text, which nobody sees.
 func (b Box) String() string {
-	parts := []string{"belay:do", string(b.Verb)}
+	verb := string(b.Verb)
+	if b.Args != "" {
+		verb += ":" + b.Args
+	}
+	parts := []string{"belay:do", verb}
 	if b.Upgrade != "" {
 		parts = append(parts, b.Upgrade)
 	}
@@ -27,11 +32,13 @@ func (b Box) String() string {
 }
 
 // Command is what the box stands for, as somebody would write it.
-func (b Box) Command() string { return "/upgrade " + string(b.Verb) }
+func (b Box) Command() string {
+	return strings.TrimSpace("/upgrade " + string(b.Verb) + " " + b.Args)
+}
 
 // boxLine matches a box of the dashboard:
-// "- [ ] <!-- belay:do hold -->", "  - [x] <!-- belay:do retry u3KQ -->", "  - [X] <!-- belay:do approve u3KQ 0a1b -->".
-var boxLine = regexp.MustCompile(`^\s*[-*+] \[([ xX])\] <!-- belay:do ([a-z]+)(?: (u[A-Z0-9]+))?(?: ([0-9a-f]{40,64}))? -->`)
+// "- [ ] <!-- belay:do hold -->", "  - [x] <!-- belay:do step:all u3KQ -->", "  - [X] <!-- belay:do approve u3KQ 0a1b -->".
+var boxLine = regexp.MustCompile(`^\s*[-*+] \[([ xX])\] <!-- belay:do ([a-z]+)(?::([a-z]+))?(?: (u[A-Z0-9]+))?(?: ([0-9a-f]{40,64}))? -->`)
 
 // maxTicked bounds how many boxes of one edit are read.
 const maxTicked = 100
@@ -64,7 +71,7 @@ func boxes(body string) func(func(Box, bool) bool) {
 			if m == nil {
 				continue
 			}
-			if !yield(Box{Verb: command.Verb(m[2]), Upgrade: m[3], Head: m[4]}, m[1] != " ") {
+			if !yield(Box{Verb: command.Verb(m[2]), Args: m[3], Upgrade: m[4], Head: m[5]}, m[1] != " ") {
 				return
 			}
 		}

@@ -156,11 +156,8 @@ var labels = map[command.Verb]string{command.Approve: "Approve", command.Hold: "
 
 // buttons are the commands that make sense now.
 func buttons(u store.Upgrade, s reconcile.Shown) []page.Button {
-	offers := command.Offers(command.Situation{State: lifecycle.State(u.State), Pull: u.Pull != 0, Held: s.Held != nil, Approved: s.Approved != nil,
-		Backup: s.Backup.Source != "", Restore: s.Backup.Restorable && s.Backup.State == string(lifecycle.Good), Clashes: len(s.Clashes) > 0, Fix: s.Offer != nil, Merged: s.MergeSHA != "",
-		Ahead: len(s.Ladder.Ahead()) > 0 && s.Ladder.Next == "", All: s.Ladder != nil && s.Ladder.All != nil})
 	var out []page.Button
-	for i, verb := range offers {
+	for i, verb := range s.Offers {
 		b := page.Button{Verb: verb, Label: labels[verb], Decisive: verb.Decisive(), First: i == 0 && verb != command.Hold && verb != command.Rollback}
 		for _, usage := range command.Verbs() {
 			if usage.Verb == verb {
