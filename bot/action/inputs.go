@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sethvargo/go-githubactions"
@@ -75,23 +74,3 @@ func duration(a *githubactions.Action, name string, otherwise, most time.Duratio
 	}
 	return d, nil
 }
-
-// Mask has the runner replace secrets in all that the job prints from now on.
-// A text of several lines, such as a kubeconfig, is masked value by value.
-func Mask(a *githubactions.Action, secrets ...string) {
-	for _, s := range secrets {
-		for line := range strings.Lines(s) {
-			line = strings.TrimSpace(line)
-			if i := strings.LastIndex(line, ": "); i >= 0 && strings.Contains(strings.TrimSpace(s), "\n") {
-				line = strings.Trim(strings.TrimSpace(line[i+2:]), `"'`)
-			}
-			if len(line) >= minSecret {
-				a.AddMask(line)
-			}
-		}
-	}
-}
-
-// minSecret is how long a text is at least that is worth hiding: shorter ones
-// would blot out ordinary words.
-const minSecret = 8

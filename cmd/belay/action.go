@@ -13,6 +13,7 @@ import (
 
 	"github.com/sethvargo/go-githubactions"
 	"github.com/spf13/cobra"
+	"k8s.io/klog/v2"
 
 	"github.com/belaybot/belay/bot/action"
 	"github.com/belaybot/belay/bot/github"
@@ -62,7 +63,7 @@ of the adviser.`,
 var actionSecrets = []string{"SLACK_TOKEN", "SLACK_WEBHOOK", "NOTIFY_WEBHOOK", "NOTIFY_SECRET", "KUMA_KEY", "PROMETHEUS_TOKEN", "WOODPECKER_TOKEN"}
 
 func (f *actionFlags) run(ctx context.Context, out, errs io.Writer) error {
-	a := githubactions.New(githubactions.WithWriter(out))
+	a, masks := githubactions.New(githubactions.WithWriter(action.Commands(out))), action.Masks(out)
 	event, err := action.Read(os.Getenv)
 	if err != nil {
 		a.Errorf("%s", err.Error())
@@ -73,21 +74,27 @@ func (f *actionFlags) run(ctx context.Context, out, errs io.Writer) error {
 		a.Errorf("%s", err.Error())
 		return usage{err}
 	}
-	action.Mask(a, in.Token, in.Kubeconfig)
+	masks.Hide(in.Token)
+	if isText(in.Kubeconfig) {
+		masks.Kubeconfig(in.Kubeconfig)
+	} else if text, err := os.ReadFile(in.Kubeconfig); err == nil { // what is wrong with it is said where it is used
+		masks.Kubeconfig(string(text))
+	}
 	for _, name := range actionSecrets {
 		value, err := secret(name)
 		if err != nil {
 			return usage{err}
 		}
-		action.Mask(a, value)
+		masks.Hide(value)
 	}
 	level := slog.LevelInfo
 	if f.debug {
 		level = slog.LevelDebug
 	}
-	// The text handler quotes what has an end of line in it, and its lines begin
-	// with the time: nothing that is logged is a command of the runner.
 	log := slog.New(slog.NewTextHandler(errs, &slog.HandlerOptions{Level: level}))
+	// Libraries log, too: through the one writer in which no text is a command.
+	slog.SetDefault(log)
+	klog.SetSlogLogger(log)
 	dir, err := os.MkdirTemp(os.Getenv("RUNNER_TEMP"), "belay-")
 	if err != nil {
 		return err
@@ -139,14 +146,19 @@ func (f *actionFlags) prepare(ctx context.Context, a *githubactions.Action, even
 		Dir: dir, Store: st, GitHub: app, Upstream: f.upstream(in.Token, web, dir, log), Backups: see.backups, Observers: see.observers, CI: see.ci, Notify: tell, Log: log}), end, nil
 }
 
+// isText reports whether the input kubeconfig is one, and not the name of a file
+// with one: that is a single line, and no map of YAML or JSON.
+func isText(kubeconfig string) bool {
+	return strings.Contains(kubeconfig, "\n") || strings.HasPrefix(kubeconfig, "{")
+}
+
 // kubeconfig writes the cluster's credentials where only this process reads them.
-// A single line is the name of a file that is there already.
 func (f *actionFlags) kubeconfig(text, dir string) error {
 	switch {
-	case strings.TrimSpace(text) == "":
+	case text == "":
 		return nil
-	case !strings.Contains(strings.TrimSpace(text), "\n"):
-		f.see.kubeconfig = strings.TrimSpace(text)
+	case !isText(text):
+		f.see.kubeconfig = text
 		return nil
 	}
 	f.see.kubeconfig = filepath.Join(dir, "kubeconfig")

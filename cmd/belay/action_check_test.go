@@ -185,6 +185,13 @@ var hostile = []string{"1.0.1\n::set-output name=opened::[99]", "x%0A::error::bo
 // TestActionInjection: what others write is never a command of the runner's.
 func TestActionInjection(t *testing.T) {
 	w := newWorkflows(t, nil)
+	notes := "### Breaking changes\n\n"
+	for _, text := range hostile {
+		notes += "- `OLD_SETTING` was removed " + text + "\n\n" + text + "\n\n"
+	}
+	if err := w.web.Release("4.0.0", notes); err != nil {
+		t.Fatal(err)
+	}
 	w.ok(w.dispatch("acme/web", "1.0.1", nil))
 	var all []ran
 	for _, text := range hostile {
@@ -194,7 +201,12 @@ func TestActionInjection(t *testing.T) {
 	}
 	n := w.propose("mallory", "topic;$(id)%0A%%error", true, map[string]string{"stacks/web/main.tf": stackOf("acme/web:3.0.0"), "stacks/a,line=1::error::b/main.tf": stackOf("acme/web:1.0.0\\n::error::boo")})
 	all = append(all, w.ok(w.opened("pull_request_target", n, nil)))
+	n = w.propose("mallory", "other", true, map[string]string{"stacks/web/main.tf": stackOf("acme/web:4.0.0")})
+	all = append(all, w.ok(w.opened("pull_request_target", n, nil)), w.dispatch("acme/web", "4.0.0", map[string]string{"time-limit": "##[error]boo\n::error::boo"}))
 	for _, r := range all {
+		if strings.Contains(r.stdout+r.logs, "##[") {
+			t.Errorf("a command of somebody else's in\n%s\n%s", r.stdout, r.logs)
+		}
 		for line := range strings.Lines(r.stdout) {
 			if !strings.HasPrefix(line, "::add-mask::") && !strings.HasPrefix(line, "::warning") && !strings.HasPrefix(line, "::error::") {
 				t.Errorf("a line of stdout that belay did not write: %q", line)

@@ -23,6 +23,7 @@ type workflows struct {
 	t     *testing.T
 	gh    *sandbox.GitHub
 	repo  *sandbox.Repository
+	web   *sandbox.Repository
 	token string
 	runs  atomic.Int64
 }
@@ -51,7 +52,8 @@ func newWorkflows(t *testing.T, files map[string]string) *workflows {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"web", "data"} {
+	var web *sandbox.Repository
+	for _, name := range []string{"data", "web"} {
 		up, err := gh.AddUpstream("proj", name, map[string]string{"README.md": name})
 		if err != nil {
 			t.Fatal(err)
@@ -62,9 +64,10 @@ func newWorkflows(t *testing.T, files map[string]string) *workflows {
 				t.Fatal(err)
 			}
 		}
+		web = up
 	}
 	repo.AutoChecks(map[string]string{"ci": "pending"})
-	return &workflows{t: t, gh: gh, repo: repo, token: repo.WorkflowToken()}
+	return &workflows{t: t, gh: gh, repo: repo, web: web, token: repo.WorkflowToken()}
 }
 
 // ran is what became of a run.

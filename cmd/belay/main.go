@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/belaybot/belay/bot/action"
 )
 
 // Exit codes of SPEC section 15.
@@ -39,6 +41,10 @@ func main() {
 func run(args []string, in io.Reader, out, errs io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if os.Getenv("GITHUB_ACTIONS") == "true" {
+		// What is for people may quote what anybody wrote, and the runner looks for commands in it.
+		errs = action.Plain(errs)
+	}
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetIn(in)
