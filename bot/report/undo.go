@@ -75,3 +75,11 @@ func RenderUndo(v UndoView) PullRequest {
 	out.Body, out.Message = tidy(body.String()), tidy(message.String())
 	return out
 }
+
+// moment is a time to the minute; "" for none.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return day(t)
+}

@@ -3,7 +3,7 @@
 // what a button does, is the server's.
 //
 // All text that is not belay's own (names, notes, logs, reasons) goes through
-// html/template, so that it is shown and never obeyed. The page is whole without
+// the engine of html/template, so that it is shown and never obeyed. The page is whole without
 // scripts; those it has only keep it up to date. See SPEC sections 15 and 17.
 package page
 
@@ -12,13 +12,14 @@ import (
 	"embed"
 	"encoding/hex"
 	"fmt"
-	"html/template"
 	"io"
 	"io/fs"
 	"net/url"
 	"path"
 	"sync"
 	"time"
+
+	template "github.com/DataDog/datadog-agent/pkg/template/html"
 )
 
 //go:embed static/*.js static/*.css static/*.svg
@@ -79,7 +80,7 @@ type Frame struct {
 var parsed = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("").Funcs(template.FuncMap{
 		"asset": href, "spans": Spans, "ago": Ago, "lasts": Lasts, "stamp": stamp, "clock": clock, "tone": Tone, "plural": plural, "safeURL": safeURL,
-		"pull": pullURL, "commit": commitURL, "short": short, "add": func(a, b int) int { return a + b }, "title": title,
+		"pull": pullURL, "commit": commitURL, "short": short, "never": time.Time.IsZero, "add": func(a, b int) int { return a + b }, "title": title,
 		"pair": func(now time.Time, items []Item) Rows { return Rows{now, items} }, "one": func(i *Item) []Item { return []Item{*i} }, "pathEscape": url.PathEscape,
 	}).ParseFS(templates, "templates/*.html"))
 })

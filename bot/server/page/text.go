@@ -2,12 +2,13 @@ package page
 
 import (
 	"fmt"
-	"html/template"
 	"net/url"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	template "github.com/DataDog/datadog-agent/pkg/template/html"
 
 	"github.com/belaybot/belay/rules/lifecycle"
 )
@@ -28,7 +29,7 @@ func Spans(s string) template.HTML {
 			b.WriteString(text)
 		}
 	}
-	return template.HTML(b.String()) //nolint:gosec // escaped above
+	return template.HTML(b.String()) // escaped above
 }
 
 // Ago is how long something has been: "now", "5 min", "3 h", "2 days".
