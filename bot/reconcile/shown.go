@@ -69,67 +69,69 @@ func (rec *record) trace(s lifecycle.State, at time.Time, samples []watch.Sample
 
 // Word is what a person said, or was answered.
 type Word struct {
-	Login, Text, Answer string
-	OK                  bool
-	At                  time.Time
+	Login  string    `json:"login,omitempty"`
+	Text   string    `json:"text,omitempty"`
+	Answer string    `json:"answer,omitempty"`
+	OK     bool      `json:"ok,omitempty"`
+	At     time.Time `json:"at,omitzero"`
 }
 
 // Shown is what of an upgrade's record people may see.
 type Shown struct {
-	Headline string // how it stands, in a sentence; commands in it stand between backticks
-	Waits    string
-	Gates    []string // all that are shut, Waits among them
-	Entered  time.Time
+	Headline string    `json:"headline,omitempty"` // how it stands, in a sentence; commands in it stand between backticks
+	Waits    string    `json:"waits,omitempty"`
+	Gates    []string  `json:"gates,omitempty"` // all that are shut, Waits among them
+	Entered  time.Time `json:"entered,omitzero"`
 
-	Images     []string
-	Chart      string
-	Newer      string // the version that it goes to next
-	Risk       risk.Level
-	Reasons    []string
-	Evidence   []Quote
-	Security   []string
-	Migration  bool
-	Automerge  bool
-	Blockers   []string
-	Steps      []string
-	Head       string
-	Held       *Word
-	Approved   *Word // of the head as it was pushed last
-	Pending    []Word
-	Answers    []Word
-	Backup     ShownBackup
-	MergeSHA   string
-	MergedBy   string
-	MergedAt   time.Time
-	Unbacked   bool
-	Health     string
-	Parts      []watch.Part
-	Traces     []Traced
-	Updates    []string
-	Failure    string
-	Log        string
-	Again      string // why what was done about the failure failed, too
-	AgainLog   string
-	Offer      *report.Offer
-	Fix        bool // the second pull request mends instead of undoing
-	UndoHead   string
-	Clashes    []string
-	Restore    string // how far the data is put back: "", running, good, bad
-	RestoreLog string
-	Gone       string
-	Ladder     *ladder.Ladder // the way in several steps of which it is one; nil: none
-	Offers     []command.Verb // the commands that make sense now, what is likely wanted first
+	Images     []string       `json:"images,omitempty"`
+	Chart      string         `json:"chart,omitempty"`
+	Newer      string         `json:"newer,omitempty"` // the version that it goes to next
+	Risk       risk.Level     `json:"risk,omitempty"`
+	Reasons    []string       `json:"reasons,omitempty"`
+	Evidence   []Quote        `json:"evidence,omitempty"`
+	Security   []string       `json:"security,omitempty"`
+	Migration  bool           `json:"migration,omitempty"`
+	Automerge  bool           `json:"automerge,omitempty"`
+	Blockers   []string       `json:"blockers,omitempty"`
+	Steps      []string       `json:"steps,omitempty"`
+	Head       string         `json:"head,omitempty"`
+	Held       *Word          `json:"held,omitempty"`
+	Approved   *Word          `json:"approved,omitempty"` // of the head as it was pushed last
+	Pending    []Word         `json:"pending,omitempty"`
+	Answers    []Word         `json:"answers,omitempty"`
+	Backup     ShownBackup    `json:"backup,omitzero"`
+	MergeSHA   string         `json:"merge_sha,omitempty"`
+	MergedBy   string         `json:"merged_by,omitempty"`
+	MergedAt   time.Time      `json:"merged_at,omitzero"`
+	Unbacked   bool           `json:"unbacked,omitempty"`
+	Health     string         `json:"health,omitempty"`
+	Parts      []watch.Part   `json:"parts,omitempty"`
+	Traces     []Traced       `json:"traces,omitempty"`
+	Updates    []string       `json:"updates,omitempty"`
+	Failure    string         `json:"failure,omitempty"`
+	Log        string         `json:"log,omitempty"`
+	Again      string         `json:"again,omitempty"` // why what was done about the failure failed, too
+	AgainLog   string         `json:"again_log,omitempty"`
+	Offer      *report.Offer  `json:"offer,omitempty"`
+	Fix        bool           `json:"fix,omitempty"` // the second pull request mends instead of undoing
+	UndoHead   string         `json:"undo_head,omitempty"`
+	Clashes    []string       `json:"clashes,omitempty"`
+	Restore    string         `json:"restore,omitempty"` // how far the data is put back: "", running, good, bad
+	RestoreLog string         `json:"restore_log,omitempty"`
+	Gone       string         `json:"gone,omitempty"`
+	Ladder     *ladder.Ladder `json:"ladder,omitempty"` // the way in several steps of which it is one; nil: none
+	Offers     []command.Verb `json:"offers,omitempty"` // the commands that make sense now, what is likely wanted first
 }
 
 // ShownBackup is the backup before the merge.
 type ShownBackup struct {
-	Source     string // "cronjob dbaas/postgresql-backup"; "" when none is configured
-	Name       string // of what was made in the cluster
-	State      string // "", running, good, bad
-	Log        string
-	Started    time.Time
-	Shared     bool
-	Restorable bool // a restore is configured for it
+	Source     string    `json:"source,omitempty"` // "cronjob dbaas/postgresql-backup"; "" when none is configured
+	Name       string    `json:"name,omitempty"`   // of what was made in the cluster
+	State      string    `json:"state,omitempty"`  // "", running, good, bad
+	Log        string    `json:"log,omitempty"`
+	Started    time.Time `json:"started,omitzero"`
+	Shared     bool      `json:"shared,omitempty"`
+	Restorable bool      `json:"restorable,omitempty"` // a restore is configured for it
 }
 
 // Show reads what people may see of an upgrade.

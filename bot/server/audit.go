@@ -36,8 +36,12 @@ func WriteAudit(ctx context.Context, st *store.Store, f store.TrailFilter, w io.
 		if n++; n%100 == 0 && flush != nil {
 			flush()
 		}
-		return enc.Encode(AuditLine{ID: r.ID, At: r.At, Who: r.Who, What: r.What, Why: r.Why, Data: r.Data, Upgrade: r.Upgrade, Repository: r.Repository, Service: r.Service, From: r.From, To: r.To})
+		return enc.Encode(auditLine(r))
 	})
+}
+
+func auditLine(r store.Record) AuditLine {
+	return AuditLine{ID: r.ID, At: r.At, Who: r.Who, What: r.What, Why: r.Why, Data: r.Data, Upgrade: r.Upgrade, Repository: r.Repository, Service: r.Service, From: r.From, To: r.To}
 }
 
 // auditPatience is how long one line of the trail may take to be taken.

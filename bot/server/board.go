@@ -20,8 +20,7 @@ import (
 // thousand.
 type row struct {
 	page.Item
-	final   bool
-	updated time.Time
+	api     Upgrade
 	version int64
 	text    string // what a search looks through, lower case
 }
@@ -165,7 +164,7 @@ func (b *board) sort() {
 // rowOf is the row of an upgrade. A record that cannot be read shows its columns.
 func rowOf(u store.Upgrade) row {
 	s, err := reconcile.Show(u)
-	r := row{final: u.Final, updated: u.Updated, version: u.Version, Item: page.Item{ID: u.ID, Repository: u.Repository, Service: u.Service, From: u.From, To: u.To,
+	r := row{api: upgradeOf(u, s), version: u.Version, Item: page.Item{ID: u.ID, Repository: u.Repository, Service: u.Service, From: u.From, To: u.To,
 		State: u.State, Since: u.Updated, Pull: u.Pull}}
 	if err == nil {
 		r.Risk, r.Security, r.Says = string(s.Risk), len(s.Security) > 0, s.Waits

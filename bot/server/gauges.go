@@ -3,11 +3,11 @@ package server
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/belaybot/belay/bot/reconcile"
 	"github.com/belaybot/belay/rules/lifecycle"
 	"github.com/belaybot/belay/rules/risk"
 )
@@ -72,17 +72,16 @@ func (g gauges) upgrades(ctx context.Context, ch chan<- prometheus.Metric) error
 	}
 	now := g.s.opts.Now()
 	for _, u := range open {
-		var rec struct {
-			Risk    string
-			Entered time.Time
+		shown, err := reconcile.Show(u)
+		if err != nil { // it is counted all the same
+			shown.Entered = u.Updated
 		}
-		_ = json.Unmarshal(u.Data, &rec)
-		k := key{u.State, cmp.Or(rec.Risk, noRisk)}
+		k := key{u.State, cmp.Or(string(shown.Risk), noRisk)}
 		if _, known := count[k]; !known {
 			k.risk = noRisk
 		}
 		count[k]++
-		age[u.State] = max(age[u.State], now.Sub(rec.Entered).Seconds())
+		age[u.State] = max(age[u.State], now.Sub(shown.Entered).Seconds())
 	}
 	for k, n := range count {
 		ch <- prometheus.MustNewConstMetric(openUpgrades, prometheus.GaugeValue, float64(n), k.state, k.risk)

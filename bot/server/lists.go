@@ -97,8 +97,8 @@ func (d *dashboard) find(req *http.Request, v viewer, f filter) (found, error) {
 			continue
 		}
 		out.seen = append(out.seen, r)
-		if r.updated.After(out.high) {
-			out.high = r.updated
+		if r.api.Updated.After(out.high) {
+			out.high = r.api.Updated
 		}
 		if !f.matches(r, words) {
 			continue
@@ -199,7 +199,7 @@ func (d *dashboard) overview(view *page.List, seen []row) {
 				red++
 			}
 		}
-		if r.final && now.Sub(r.Since) <= 24*time.Hour {
+		if r.api.Final && now.Sub(r.Since) <= 24*time.Hour {
 			ends[r.State]++
 			dots = append(dots, page.Ended{Service: r.Service, State: r.State, At: r.Since})
 		}
@@ -250,7 +250,7 @@ func (d *dashboard) problems(req *http.Request, v viewer, seen []row) ([]page.Pr
 	}
 	names := map[string]bool{}
 	for _, r := range seen {
-		if !r.final {
+		if !r.api.Final {
 			names[r.Repository] = true
 		}
 	}

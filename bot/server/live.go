@@ -113,10 +113,10 @@ func (b *broadcast) tell(rows []row, high time.Time) {
 		}
 		news := false
 		for i := range rows {
-			if rows[i].updated.After(w.seen) && w.wants(rows[i]) {
+			if rows[i].api.Updated.After(w.seen) && w.wants(rows[i]) {
 				news = true
-				if rows[i].updated.After(w.since) {
-					w.since = rows[i].updated
+				if rows[i].api.Updated.After(w.since) {
+					w.since = rows[i].api.Updated
 				}
 			}
 		}

@@ -258,8 +258,7 @@ func (d *dashboard) listJSON(w http.ResponseWriter, req *http.Request, v viewer)
 	}{len(got.rows), f.page, []Upgrade{}}
 	from := min((f.page-1)*perPage, len(got.rows))
 	for _, r := range got.rows[from:min(from+perPage, len(got.rows))] {
-		out.Upgrades = append(out.Upgrades, Upgrade{ID: r.ID, Repository: r.Repository, Service: r.Service, From: r.From, To: r.To, State: r.State, Final: r.final, Waits: r.Says,
-			Risk: r.Risk, Pull: r.Pull, Updated: r.updated})
+		out.Upgrades = append(out.Upgrades, r.api)
 	}
 	answer(w, http.StatusOK, out)
 }
@@ -270,12 +269,15 @@ func (d *dashboard) upgradeJSON(w http.ResponseWriter, req *http.Request, v view
 	if !ok {
 		return
 	}
-	u.Data = nil
+	trail := []AuditLine{}
+	for _, e := range events {
+		trail = append(trail, auditLine(store.Record{Event: e, Repository: u.Repository, Service: u.Service, From: u.From, To: u.To}))
+	}
 	data, err := json.Marshal(struct {
-		Upgrade store.Upgrade   `json:"upgrade"`
+		Upgrade Upgrade         `json:"upgrade"`
 		Shown   reconcile.Shown `json:"shown"`
-		Trail   []store.Event   `json:"trail"`
-	}{u, s, events})
+		Trail   []AuditLine     `json:"trail"`
+	}{upgradeOf(u, s), s, trail})
 	if err != nil {
 		d.fail(w, req, err)
 		return

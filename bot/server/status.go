@@ -2,11 +2,11 @@ package server
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"strconv"
 	"time"
 
+	"github.com/belaybot/belay/bot/reconcile"
 	"github.com/belaybot/belay/bot/store"
 )
 
@@ -25,7 +25,7 @@ type Freeze struct {
 	At         time.Time `json:"at"`
 }
 
-// Upgrade is one upgrade in Status.
+// Upgrade is one upgrade in JSON: in Status, and at /api/upgrades.
 type Upgrade struct {
 	ID         string    `json:"id"`
 	Repository string    `json:"repository"`
@@ -35,13 +35,16 @@ type Upgrade struct {
 	State      string    `json:"state"`
 	Final      bool      `json:"final"`
 	Waits      string    `json:"waits,omitempty"`
+	Failure    string    `json:"failure,omitempty"` // why it failed
 	Risk       string    `json:"risk,omitempty"`
 	Pull       int       `json:"pull,omitempty"`
+	Undo       int       `json:"undo,omitempty"` // number of the pull request that undoes it
+	Created    time.Time `json:"created"`
 	Updated    time.Time `json:"updated"`
 	Ladder     *Ladder   `json:"ladder,omitempty"` // of a step of several
 }
 
-// Ladder is the way of which an upgrade in Status is a step.
+// Ladder is the way of which an Upgrade is a step.
 type Ladder struct {
 	ID      string   `json:"id"` // of the first step's upgrade
 	From    string   `json:"from"`
@@ -116,14 +119,21 @@ func Read(ctx context.Context, st *store.Store, limit int) (Status, error) {
 	return out, err
 }
 
+// shownUpgrade is an upgrade in JSON, wherever one is. A record that cannot be
+// read shows its columns.
 func shownUpgrade(u store.Upgrade) Upgrade {
-	var rec struct {
-		Waits, Risk string
-		Ladder      *Ladder
+	s, _ := reconcile.Show(u)
+	return upgradeOf(u, s)
+}
+
+// upgradeOf is shownUpgrade where the record has been read.
+func upgradeOf(u store.Upgrade, s reconcile.Shown) Upgrade {
+	out := Upgrade{ID: u.ID, Repository: u.Repository, Service: u.Service, From: u.From, To: u.To, State: u.State, Final: u.Final,
+		Waits: s.Waits, Failure: s.Failure, Risk: string(s.Risk), Pull: u.Pull, Undo: u.Undo, Created: u.Created, Updated: u.Updated}
+	if l := s.Ladder; l != nil {
+		out.Ladder = &Ladder{ID: l.ID, From: l.From, Rungs: l.Rungs, Place: l.Place, Stopped: l.Stopped}
 	}
-	_ = json.Unmarshal(u.Data, &rec)
-	return Upgrade{ID: u.ID, Repository: u.Repository, Service: u.Service, From: u.From, To: u.To, State: u.State, Final: u.Final,
-		Waits: rec.Waits, Risk: rec.Risk, Pull: u.Pull, Updated: u.Updated, Ladder: rec.Ladder}
+	return out
 }
 
 func shownDispatch(d store.Dispatch) Dispatch {
