@@ -52,7 +52,7 @@ func Table() []Definition { return table }
 var table = []Definition{
 	{Name: "belay_build_info", Kind: Gauge, Help: "Always 1; its labels say which belay runs.", Labels: []Label{words("version", "belay's version"), words("goversion", "Go's version")}},
 
-	{Name: "belay_dispatches_total", Kind: Counter, Help: "Dispatches received, by answer.", Labels: []Label{words("code", "HTTP status: 200, 202, 400, 401, 405, 413, 503")}, Elsewhere: true},
+	{Name: "belay_dispatches_total", Kind: Counter, Help: "Dispatches received, by where they came from and answer.", Labels: []Label{values("source", "diun", "repository_dispatch", "bulk"), words("code", "the HTTP status that DIUN gets or would get: 202 new, 200 known, 400, 401, 405, 413, 503")}, Elsewhere: true},
 	{Name: "belay_dispatch_outcomes_total", Kind: Counter, Help: "What dispatches led to, once for each place that they concern.", Labels: []Label{values("outcome", "upgrade", "joined", "skipped", "failed")}},
 	{Name: "belay_webhooks_total", Kind: Counter, Help: "GitHub webhooks received, by event and outcome.", Labels: []Label{words("event", "an event that the App subscribes to, or other"), values("outcome", "taken", "refused", "failed")}, Elsewhere: true},
 	{Name: "belay_scans_total", Kind: Counter, Help: "Scans of a repository that were begun, by result.", Labels: []Label{values("result", "done", "failed")}, Elsewhere: true},

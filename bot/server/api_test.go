@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -10,26 +9,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/belaybot/belay/bot/reconcile"
 	"github.com/belaybot/belay/bot/server"
 	"github.com/belaybot/belay/bot/store"
-	"github.com/belaybot/belay/rules/plan"
 )
-
-// noBulk takes no bulk runs; what came of dispatches can be asked.
-type noBulk struct{}
-
-func (noBulk) TakeBulk(context.Context, store.Dispatch, bool) (store.Taken, error) {
-	return store.Taken{}, nil
-}
-func (noBulk) LimitRun(context.Context, string, int) error { return nil }
-func (noBulk) Preview(context.Context, plan.Dispatch) ([]reconcile.Previewed, error) {
-	return nil, nil
-}
 
 // TestAnUpgradeHasOneForm asks for the same upgrades wherever they are in JSON.
 func TestAnUpgradeHasOneForm(t *testing.T) {
-	s := newScene(t, func(o *server.Options) { o.Bulk = noBulk{} })
+	s := newScene(t, func(o *server.Options) { o.Bulk = &bulk{} })
 	s.fill()
 	s.put(store.Upgrade{ID: "ubroken", Service: "broken", From: "1", To: "2", State: "open"}, object{"risk": 7})
 	if err := s.store.SetOutcomes(t.Context(), "d1", "acme/home-ops", []store.Outcome{{Repository: "acme/home-ops", Service: "url", Upgrade: "uopen"}, {Repository: "acme/home-ops", Service: "phpipam", Upgrade: "uaborted"},

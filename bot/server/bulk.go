@@ -125,9 +125,10 @@ func (s *Server) takeBulk(ctx context.Context, body BulkRequest, list []plan.Dis
 		kept.Run, kept.Received = run, s.opts.Now()
 		got, err := s.opts.Bulk.TakeBulk(ctx, kept, body.Again)
 		if err != nil {
+			s.received("bulk", http.StatusServiceUnavailable)
 			return out, err
 		}
-		s.intake.WithLabelValues("bulk").Inc()
+		s.received("bulk", takenCode(got.New || got.Again))
 		out.Dispatches = append(out.Dispatches, BulkTaken{ID: got.ID, New: got.New, Again: got.Again})
 	}
 	s.opts.Log.Info("bulk", "run", body.Run, "limit", body.Limit, "dispatches", len(list))

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -186,10 +187,15 @@ func (s *Server) route(ctx context.Context, event string, h hook) error {
 		d, err := intake.Parse(h.ClientPayload)
 		if err != nil {
 			s.opts.Log.Warn("a repository_dispatch was refused", "repo", repository, "why", err)
+			s.received("repository_dispatch", http.StatusBadRequest)
 			return nil
 		}
-		_, _, err = s.keep(ctx, d, "repository_dispatch", repository)
-		return err
+		_, isNew, err := s.keep(ctx, d, "repository_dispatch", repository)
+		if err != nil {
+			s.received("repository_dispatch", http.StatusServiceUnavailable)
+			return err
+		}
+		s.received("repository_dispatch", takenCode(isNew))
 	case "repository":
 		if from := h.formerly(); from != "" && from != repository {
 			s.opts.Forget(from)

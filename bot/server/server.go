@@ -13,12 +13,12 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -113,7 +113,7 @@ func New(opts Options) *Server {
 		opts.Forget = func(string) {}
 	}
 	s := &Server{opts: opts, metrics: prometheus.NewRegistry(),
-		intake: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belay_dispatches_total", Help: "Dispatches received, by answer."}, []string{"code"}),
+		intake: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belay_dispatches_total", Help: "Dispatches received, by where they came from and answer."}, []string{"source", "code"}),
 		hooks:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belay_webhooks_total", Help: "GitHub webhooks received, by event and outcome."}, []string{"event", "outcome"}),
 	}
 	s.metrics.MustRegister(s.intake, s.hooks, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), gauges{s})
@@ -122,8 +122,10 @@ func New(opts Options) *Server {
 			s.hooks.WithLabelValues(event, outcome)
 		}
 	}
-	for _, code := range []string{"200", "202", "400", "401", "405", "413", "503"} {
-		s.intake.WithLabelValues(code)
+	for source, codes := range map[string][]int{"diun": {200, 202, 400, 401, 405, 413, 503}, "repository_dispatch": {200, 202, 400, 503}, "bulk": {200, 202, 503}} {
+		for _, code := range codes {
+			s.intake.WithLabelValues(source, strconv.Itoa(code))
+		}
 	}
 	opts.Dashboard.Credentials = opts.Credentials
 	s.page = newDashboard(opts.Dashboard, opts.Store, opts.Now, opts.Log)
@@ -201,7 +203,7 @@ type accepted struct {
 // diun takes a dispatch: 202 for a new one, 200 for one that is known.
 func (s *Server) diun(w http.ResponseWriter, req *http.Request) {
 	code, body := s.takeDispatch(w, req)
-	s.intake.WithLabelValues(fmt.Sprint(code)).Inc()
+	s.received("diun", code)
 	answer(w, code, body)
 }
 
@@ -232,11 +234,24 @@ func (s *Server) takeDispatch(w http.ResponseWriter, req *http.Request) (int, an
 		s.opts.Log.Error("a dispatch could not be stored", "image", about(d), "tag", d.Tag, "why", err)
 		return http.StatusServiceUnavailable, refusal{Error: "the dispatch could not be stored; send it again"}
 	}
-	if !isNew {
-		return http.StatusOK, accepted{ID: id}
+	if isNew {
+		s.opts.Log.Info("dispatch", "id", id, "image", about(d), "tag", d.Tag, "status", d.Status)
 	}
-	s.opts.Log.Info("dispatch", "id", id, "image", about(d), "tag", d.Tag, "status", d.Status)
-	return http.StatusAccepted, accepted{ID: id, New: true}
+	return takenCode(isNew), accepted{ID: id, New: isNew}
+}
+
+// takenCode is how a dispatch is answered that was taken.
+func takenCode(isNew bool) int {
+	if isNew {
+		return http.StatusAccepted
+	}
+	return http.StatusOK
+}
+
+// received counts a dispatch. Where none is answered by itself, code is what
+// DIUN would have been told.
+func (s *Server) received(source string, code int) {
+	s.intake.WithLabelValues(source, strconv.Itoa(code)).Inc()
 }
 
 // keep stores a dispatch together with the job that plans it.
