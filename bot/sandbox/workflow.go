@@ -83,7 +83,7 @@ func (r *Repository) OpenFork(login, branch, title string) int {
 func (r *Repository) open(login, branch, title string, fork bool) int {
 	defer r.lock()()
 	now := r.g.opts.Now()
-	p := &pull{number: len(r.pulls) + 1, title: title, head: branch, sha: resolve(r.dir, "refs/heads/"+branch), base: defaultBranch, state: "open", author: login, fork: fork, created: now, updated: now}
+	p := &pull{number: r.nextNumber(), title: title, head: branch, sha: resolve(r.dir, "refs/heads/"+branch), base: defaultBranch, state: "open", author: login, fork: fork, created: now, updated: now}
 	r.pulls = append(r.pulls, p)
 	if fork { // its branch is elsewhere
 		_, _ = git(r.dir, nil, nil, "update-ref", "-d", "refs/heads/"+branch)
