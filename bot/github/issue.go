@@ -123,8 +123,3 @@ func (r *Repository) EditIssue(ctx context.Context, number int, e IssueEdit) err
 	}
 	return nil
 }
-
-// IssueURL is an issue's address for people.
-func (r *Repository) IssueURL(number int) string {
-	return fmt.Sprintf("%s/%s/%s/issues/%d", r.app.webAddress(), r.owner, r.name, number)
-}

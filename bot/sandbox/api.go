@@ -220,7 +220,7 @@ func (c *call) answer(pattern string, body []byte, f handlerFunc) (int, any, err
 		}
 	}
 	repo, moved := c.g.find(c.r.PathValue("owner"), c.r.PathValue("repo"))
-	asApp := strings.Contains(pattern, " /app ") || strings.HasSuffix(pattern, " /app") || strings.Contains(pattern, " /app/") || strings.HasSuffix(pattern, "/installation")
+	asApp := strings.HasSuffix(pattern, " /app") || strings.Contains(pattern, " /app/") || strings.HasSuffix(pattern, "/installation")
 	public := repo != nil && repo.public && c.r.Method == http.MethodGet && !asApp
 	if err := c.identify(asApp, public, pattern); err != nil {
 		return 0, nil, err
