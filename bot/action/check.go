@@ -19,7 +19,6 @@ func (r *Run) assess(ctx context.Context, todo Todo) error {
 	if err != nil {
 		return fmt.Errorf("#%d: %w", todo.Pull, err)
 	}
-	r.out.Pull = todo.Pull
 	level := found.Level()
 	if level == "" {
 		r.out.Nothing = fmt.Sprintf("#%d changes no version", todo.Pull)

@@ -39,6 +39,9 @@ func ReadInputs(a *githubactions.Action) (Inputs, error) {
 	if in.TimeLimit, err = duration(a, "time-limit", defaultLimit, maxLimit); err != nil {
 		return in, err
 	}
+	if in.TimeLimit == 0 {
+		return in, errors.New("input time-limit is 0: leave it out, or write a duration such as 45m")
+	}
 	if in.Wait, err = duration(a, "wait", defaultWait, in.TimeLimit); err != nil {
 		return in, err
 	}

@@ -2,6 +2,8 @@ package action
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -39,6 +41,13 @@ func (q *queue) next() (id string, at time.Time, ok bool) {
 		}
 	}
 	return id, at, ok
+}
+
+// ids are all that are to be looked at.
+func (q *queue) ids() []string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.Sorted(maps.Keys(q.due))
 }
 
 // take removes an upgrade, so that it can be set anew while it is looked at.

@@ -16,7 +16,6 @@ import (
 	"github.com/belaybot/belay/bot/planner"
 	"github.com/belaybot/belay/bot/reconcile"
 	"github.com/belaybot/belay/bot/store"
-	"github.com/belaybot/belay/rules/lifecycle"
 	"github.com/belaybot/belay/rules/policy"
 )
 
@@ -37,8 +36,9 @@ type Options struct {
 	CI        reconcile.CI
 	Notify    func(ctx context.Context, upgrade string) error
 
-	Now func() time.Time
-	Log *slog.Logger
+	Grace time.Duration // that what has begun is given to end after the time limit, and again what has to be written down; 0: 30 s
+	Now   func() time.Time
+	Log   *slog.Logger
 }
 
 // Run is one run of the Action. Use New to make one.
@@ -49,9 +49,10 @@ type Run struct {
 	begun  time.Time
 	out    Result
 	failed map[string]int       // looks that failed in a row, by upgrade
+	asked  map[string]time.Time // until when GitHub asks to be left alone, by upgrade that waits for it
 	since  map[string]time.Time // when an upgrade was first seen in its state
-	state  map[string]string
-	found  []string // dispatches that are to be planned
+	state  map[string]string    // in which an upgrade was seen last
+	found  []string             // dispatches that are to be planned
 }
 
 // Result is what became of a run.
@@ -61,10 +62,11 @@ type Result struct {
 	Outcomes  []store.Outcome // of the dispatches
 	Elsewhere []string
 	Assessed  *reconcile.Assessed // of somebody's pull request
-	Pull      int                 // that was assessed
 	Unwritten string              // why the check could not be written
+	Warnings  []string            // what somebody should know and need not mend
 	Problems  []string
 	TimeUp    bool
+	Limited   time.Time // until when GitHub's rate limit holds up what is not over; zero: it does not
 }
 
 // Upgrade is how an upgrade stands at the end of a run.
@@ -78,7 +80,6 @@ type Upgrade struct {
 	Undo    int    `json:"revert,omitempty"`
 	URL     string `json:"url,omitempty"`
 	Opened  bool   `json:"opened,omitempty"` // in this run
-	id      string
 }
 
 // New makes a run.
@@ -89,7 +90,10 @@ func New(o Options) *Run {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	r := &Run{opts: o, queue: newQueue(), begun: o.Now(), failed: map[string]int{}, since: map[string]time.Time{}, state: map[string]string{}}
+	if o.Grace == 0 {
+		o.Grace = 30 * time.Second
+	}
+	r := &Run{opts: o, queue: newQueue(), begun: o.Now(), failed: map[string]int{}, asked: map[string]time.Time{}, since: map[string]time.Time{}, state: map[string]string{}}
 	r.rec = reconcile.New(reconcile.Options{Store: o.Store, GitHub: o.GitHub, Upstream: o.Upstream, Mirrors: filepath.Join(o.Dir, "mirrors"), Backups: o.Backups,
 		Observers: o.Observers, CI: o.CI, Notify: o.Notify, Now: o.Now, Log: o.Log, Owner: reconcile.ActionOwner, TakeOver: o.Inputs.TakeOver, Carry: o.Name, Shallow: true,
 		Enqueue: func(_ context.Context, _ *sql.Tx, id string) error {
@@ -105,61 +109,80 @@ func New(o Options) *Run {
 
 // Do does what the event asks for. The error is why the run as a whole failed;
 // what went wrong with single upgrades is in the Result.
+//
+// The time limit of the inputs bounds all of it. What has begun by then is given
+// Options.Grace to end, and what there is to write down the same again.
 func (r *Run) Do(ctx context.Context) (Result, error) {
+	within, cancel := context.WithTimeout(ctx, r.end().Sub(r.opts.Now()))
+	defer cancel()
+	err := r.do(ctx, within)
+	if err != nil && within.Err() != nil && ctx.Err() == nil {
+		r.out.TimeUp = true
+		err = fmt.Errorf("the time limit of %s came before all that the event asks for was begun: raise time-limit, or see what does not answer: %w", r.opts.Inputs.TimeLimit, err)
+	}
+	var limited *github.Limited
+	if errors.As(err, &limited) {
+		r.out.Limited = limited.Until
+	}
+	return r.out, err
+}
+
+// end is when the run's time is up.
+func (r *Run) end() time.Time { return r.begun.Add(r.opts.Inputs.TimeLimit) }
+
+// do is Do, with a context that ends when the time is up.
+func (r *Run) do(ctx, within context.Context) error {
 	todo := r.opts.Event.Todo()
 	if todo.Nothing != "" {
 		r.out.Nothing = todo.Nothing
-		return r.out, nil
+		return nil
 	}
 	if todo.Pull != 0 {
 		if todo.Foreign { // that takes fewer permissions
-			return r.out, r.assess(ctx, todo)
+			return r.assess(within, todo)
 		}
-		id, err := r.rec.TakeUpPull(ctx, r.opts.Event.Repository, todo.Pull)
+		id, err := r.rec.TakeUpPull(within, r.opts.Event.Repository, todo.Pull)
 		if err != nil {
-			return r.out, err
+			return err
 		}
 		if id == "" && todo.Head != "" {
-			return r.out, r.assess(ctx, todo)
+			return r.assess(within, todo)
 		}
 		if id == "" {
 			r.out.Nothing = fmt.Sprintf("#%d is not a pull request of belay's that this Action acts on", todo.Pull)
-			return r.out, nil
+			return nil
 		}
 		r.queue.set(id, r.opts.Now())
 	}
-	found, err := r.rec.TakeUp(ctx, r.opts.Event.Repository, func(p github.Pull) bool {
+	found, err := r.rec.TakeUp(within, r.opts.Event.Repository, func(p github.Pull) bool {
 		return todo.All || todo.Pull == p.Number || todo.Commit != "" && todo.Commit == p.Head
 	})
 	if err != nil {
-		return r.out, err
+		return err
 	}
 	r.out.Elsewhere = found.Elsewhere
 	for _, id := range found.Upgrades {
 		r.queue.set(id, r.opts.Now())
 	}
 	if todo.All {
-		if err := r.takeWaiting(ctx, found.Waiting); err != nil {
-			return r.out, err
+		if err := r.takeWaiting(within, found.Waiting); err != nil {
+			return err
 		}
 	}
-	if err := r.dispatches(ctx, todo, found.Policy); err != nil {
-		return r.out, err
+	if err := r.dispatches(within, todo, found.Policy); err != nil {
+		return err
 	}
 	r.work(ctx)
-	if err := r.collect(ctx); err != nil {
-		return r.out, err
-	}
-	if !todo.All {
-		return r.out, nil
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.opts.Grace)
 	defer cancel()
+	if err := r.collect(ctx); err != nil || !todo.All {
+		return err
+	}
 	lost, err := r.rec.Park(ctx, r.opts.Event.Repository, found)
 	for _, name := range lost {
 		r.out.Problems = append(r.out.Problems, name+" waits, and there is no pull request of belay's that could keep it: dispatch it again, or let a schedule look for new versions")
 	}
-	return r.out, err
+	return err
 }
 
 // takeWaiting takes up what earlier runs left for want of room, before all that is new.
@@ -199,10 +222,7 @@ func (r *Run) dispatches(ctx context.Context, todo Todo, p policy.Policy) error 
 		r.found = append(r.found, id)
 	}
 	if todo.Scan && r.opts.Inputs.Scan {
-		// A registry that does not answer holds up nothing else.
-		if err := r.rec.ScanNow(ctx, r.opts.Event.Repository); err != nil {
-			r.out.Problems = append(r.out.Problems, "looking for new versions: "+err.Error())
-		}
+		r.scan(ctx)
 	}
 	for _, id := range r.found {
 		if err := r.rec.Dispatch(ctx, id); err != nil {
@@ -217,105 +237,23 @@ func (r *Run) dispatches(ctx context.Context, todo Todo, p policy.Policy) error 
 	return nil
 }
 
-// How often, and how long, a run looks at what no event would tell it of.
-const (
-	pollMerged = 15 * time.Second // after the merge
-	pollOpen   = 5 * time.Second
-	revertStay = 10 * time.Minute // a revert's checks take no longer
-	maxFailed  = 4
-)
-
-// work looks at upgrades until nothing is left that is worth staying for.
-func (r *Run) work(ctx context.Context) {
-	end := r.begun.Add(r.opts.Inputs.TimeLimit)
-	for ctx.Err() == nil {
-		id, at, ok := r.queue.next()
-		now := r.opts.Now()
-		switch {
-		case !ok:
-			return
-		case !now.Before(end) || at.After(end):
-			r.out.TimeUp = !now.Before(end) || r.underWay(id)
-			return
-		case at.After(now):
-			r.queue.wait(ctx, at.Sub(now))
-			continue
-		}
-		r.queue.take(id)
-		r.look(ctx, id)
-	}
-}
-
-// underWay reports whether an upgrade is one that a run stays with to its end.
-func (r *Run) underWay(id string) bool {
-	s := lifecycle.State(r.state[id])
-	return s == lifecycle.BackingUp || s.Merged() && s != lifecycle.Critical
-}
-
-// look has one look at an upgrade, and says when the next one is due, if it is
-// worth staying for.
-func (r *Run) look(ctx context.Context, id string) {
-	until, err := r.rec.Reconcile(ctx, id)
-	now := r.opts.Now()
-	var again interface{ RetryAt() time.Time }
+// scan looks for new versions. Registries that do not answer hold up nothing
+// else: it takes half of the time that is left.
+func (r *Run) scan(ctx context.Context) {
+	half, cancel := context.WithTimeout(ctx, r.end().Sub(r.opts.Now())/2)
+	defer cancel()
+	err := r.rec.ScanNow(half, r.opts.Event.Repository)
 	switch {
-	case errors.Is(err, reconcile.ErrOtherRun):
-		r.opts.Log.Info("left to another run", "upgrade", id, "why", err)
-		return
-	case errors.As(err, &again):
-		r.queue.set(id, again.RetryAt())
-		return
-	case err != nil && ctx.Err() != nil:
-		return
-	case err != nil:
-		if r.failed[id]++; r.failed[id] < maxFailed {
-			r.queue.set(id, now.Add(time.Second<<r.failed[id]))
-			return
-		}
-		r.out.Problems = append(r.out.Problems, err.Error())
-		return
+	case err == nil:
+	case half.Err() != nil && ctx.Err() == nil:
+		r.out.Warnings = append(r.out.Warnings, "registries took half of the run's time without an answer from all of them: the log names them; what was found counts")
+	default:
+		r.out.Problems = append(r.out.Problems, "looking for new versions: "+err.Error())
 	}
-	r.failed[id] = 0
-	u, err := r.opts.Store.Upgrade(ctx, id)
-	if err != nil {
-		r.out.Problems = append(r.out.Problems, err.Error())
-		return
-	}
-	if stay := r.stay(u, now); stay > 0 {
-		next := now.Add(stay)
-		if !until.IsZero() && until.Before(next) {
-			next = until
-		}
-		r.queue.set(id, next)
-	}
-}
-
-// stay is how soon to look again at an upgrade, 0 where the run need not stay for
-// it: what is merged is watched to its end; what is not waits for the next event.
-func (r *Run) stay(u store.Upgrade, now time.Time) time.Duration {
-	if r.state[u.ID] != u.State {
-		r.state[u.ID], r.since[u.ID] = u.State, now
-	}
-	switch lifecycle.State(u.State) {
-	case lifecycle.BackingUp, lifecycle.Applying, lifecycle.Watching, lifecycle.Restoring, lifecycle.Undoing, lifecycle.Rewatching:
-		return pollMerged
-	case lifecycle.Reverting:
-		if now.Sub(r.since[u.ID]) < revertStay {
-			return pollMerged
-		}
-	case lifecycle.Open, lifecycle.Queued:
-		if now.Sub(r.begun) < r.opts.Inputs.Wait {
-			return pollOpen
-		}
-	case lifecycle.Aborted, lifecycle.Critical, lifecycle.Verified, lifecycle.Unverified, lifecycle.NotDeployed, lifecycle.Reverted, lifecycle.Failed, lifecycle.Closed, lifecycle.Obsolete:
-	}
-	return 0
 }
 
 // collect says how everything stands.
 func (r *Run) collect(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-	defer cancel()
 	list, err := r.opts.Store.Upgrades(ctx, store.Filter{Repository: r.opts.Event.Repository, Limit: 1000})
 	if err != nil {
 		return err
@@ -328,7 +266,7 @@ func (r *Run) collect(ctx context.Context) error {
 		if reconcile.Counted(u) {
 			continue
 		}
-		out := Upgrade{Service: u.Service, From: u.From, To: u.To, State: u.State, Waits: reconcile.Waits(u), Pull: u.Pull, Undo: u.Undo, Opened: u.Pull != 0 && !u.Started.Before(r.begun), id: u.ID}
+		out := Upgrade{Service: u.Service, From: u.From, To: u.To, State: u.State, Waits: reconcile.Waits(u), Pull: u.Pull, Undo: u.Undo, Opened: u.Pull != 0 && !u.Started.Before(r.begun)}
 		if u.Pull != 0 {
 			out.URL = repo.PullURL(u.Pull)
 		}

@@ -1,9 +1,9 @@
 package action
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,6 +21,9 @@ func (r *Run) Tell(out Result, err error) {
 	for _, p := range out.Problems {
 		r.annotate("error", nil, p)
 	}
+	for _, w := range out.Warnings {
+		r.annotate("warning", nil, w)
+	}
 	r.outputs(out)
 	r.onLines(out)
 	opened := 0
@@ -29,7 +32,8 @@ func (r *Run) Tell(out Result, err error) {
 			opened++
 		}
 	}
-	if slug, err := r.opts.GitHub.Slug(context.Background()); err == nil && slug == workflowBot && opened > 0 {
+	// Whoever opened something was asked who it is.
+	if opened > 0 && r.opts.GitHub.KnownSlug() == workflowBot {
 		r.annotate("warning", map[string]string{"title": "Your CI does not run on these pull requests"},
 			"GitHub starts no workflows for what GITHUB_TOKEN opens. Give the input token an App's token (actions/create-github-app-token); see docs/action.md.")
 	}
@@ -75,7 +79,7 @@ func (r *Run) outputs(out Result) {
 		r.opts.Actions.SetOutput(o.name, string(data))
 	}
 	r.opts.Actions.SetOutput("risk", string(level))
-	r.opts.Actions.SetOutput("unfinished", strconv.FormatBool(out.TimeUp))
+	r.opts.Actions.SetOutput("unfinished", strconv.FormatBool(out.TimeUp || !out.Limited.IsZero()))
 }
 
 // onLines annotates the lines of a pull request that change a version.
@@ -119,21 +123,18 @@ func (r *Run) used(u plan.Upgrade) {
 	}
 }
 
-// annotate says something at a place. Whatever it holds stays one command: the
+// annotate says something at a place, as an error or a warning. Whatever it holds stays one command: the
 // library escapes ends of lines, and those of properties.
 func (r *Run) annotate(kind string, where map[string]string, text string) {
 	a := r.opts.Actions
 	if where != nil {
 		a = a.WithFieldsMap(where)
 	}
-	switch kind {
-	case "error":
+	if kind == "error" {
 		a.Errorf("%s", text)
-	case "warning":
-		a.Warningf("%s", text)
-	default:
-		a.Noticef("%s", text)
+		return
 	}
+	a.Warningf("%s", text)
 }
 
 // view is what the summary shows.
@@ -147,7 +148,7 @@ func view(out Result, err error) report.RunView {
 			v.Notes = append(v.Notes, strings.TrimPrefix(o.Service+": "+o.Reason, ": "))
 		}
 	}
-	v.Notes = append(append(v.Notes, out.Elsewhere...), out.Problems...)
+	v.Notes = slices.Concat(v.Notes, out.Elsewhere, out.Warnings, out.Problems)
 	if err != nil {
 		v.Notes = append(v.Notes, err.Error())
 	}
