@@ -188,8 +188,12 @@ func (r *Reconciler) startAgain(ctx context.Context, j *job, v *view) error {
 		return nil
 	}
 	for _, w := range j.scalable(v) {
-		if _, err := r.opts.Backups.Scale(ctx, d.Key, w, false); err != nil {
+		done, err := r.opts.Backups.Scale(ctx, d.Key, w, false)
+		if err != nil {
 			return err
+		}
+		if !done {
+			return &later{at: r.opts.Now().Add(time.Second), why: w.Name + " has not been started again yet: somebody else changes it"}
 		}
 	}
 	d.Up = true

@@ -54,6 +54,26 @@ func TestRestorePutsImageAndDataBackTogether(t *testing.T) {
 	}
 }
 
+// TestWorkloadThatSomebodyChangesIsStartedAllTheSame holds that a workload is not
+// taken for started because it was tried once.
+func TestWorkloadThatSomebodyChangesIsStartedAllTheSame(t *testing.T) {
+	t.Parallel()
+	w := migrated(t, restoring+"revert: { on_migration: restore }\n")
+	w.backups.mu.Lock()
+	w.backups.changed = 1
+	w.backups.mu.Unlock()
+	w.waits("data", lifecycle.Reverted, "")
+	up := 0
+	for _, did := range w.backups.did {
+		if did == "up data/data" {
+			up++
+		}
+	}
+	if up != 2 {
+		t.Errorf("%q", w.backups.did)
+	}
+}
+
 func TestTheDatabaseBesideItStaysUpForTheRestore(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, map[string]string{".github/belay.yml": restoring + "revert: { on_migration: restore }\n", "stacks/data/main.tf": named("data", "acme/data:2.0.0") +

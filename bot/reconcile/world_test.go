@@ -157,6 +157,7 @@ type backups struct {
 	did   []string       // what was put back, stopped and started
 
 	refused string // why nothing can be put back
+	changed int    // how often somebody else has just changed a workload that is to be started
 }
 
 func (b *backups) Backup(_ context.Context, r cluster.BackupRequest) (cluster.BackupResult, error) {
@@ -189,6 +190,10 @@ func (b *backups) Scale(_ context.Context, _ string, w watch.Workload, down bool
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.did = append(b.did, map[bool]string{true: "down ", false: "up "}[down]+w.Namespace+"/"+w.Name)
+	if !down && b.changed > 0 {
+		b.changed--
+		return false, nil
+	}
 	return true, nil
 }
 
