@@ -28,10 +28,17 @@ backups:
   nightly:    { velero: velero/nightly }
 databases:
   links: { backup: postgresql }
-  notes: { backup: { volumesnapshot: notes/data } }
+  notes: { backup: { volumesnapshot: notes/data, restore: { volumesnapshot: notes/data } } }
   wiki:  { backup: nightly }
   urls:  { backup: postgresql }
+  feeds: { backup: { cronjob: dbaas/dump, restore: { cronjob: notes/feeds } } } # the same backup, put back otherwise
+  album: { backup: { job: stacks/album/dump.yaml } }
 verify: { workloads: { links: [dbaas/deployment/links] } }
+`
+
+// modest is a configuration that takes snapshots of a volume, and puts none back.
+const modest = `apply: { checks: [ci/apply] }
+databases: { notes: { backup: { volumesnapshot: notes/data } } }
 `
 
 // bound makes the roles of deploy/rbac.yaml and binds them as deploy/ says: for
@@ -120,6 +127,9 @@ func TestClusterGolden(t *testing.T) {
 	config, err := plane.ConfigFor(t.Context(), "system:serviceaccount:belay:belay")
 	c.must(err)
 	look("no roles are bound for backups", config)
+	c.configure(modest)
+	look("nor are they, and no snapshot is put back", config)
+	c.configure(needy)
 
 	bound(t, admin, func(role, namespace string) bool { return false })
 	for _, name := range []string{"dump", "restore"} {

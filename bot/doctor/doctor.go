@@ -64,7 +64,7 @@ type Options struct {
 
 	State       store.Options
 	Ready       func(ctx context.Context) error                       // asks the running belay; nil: do not ask
-	Dispatched  func(ctx context.Context) (last time.Time, err error) // zero: never
+	Dispatched  func(ctx context.Context) (last time.Time, err error) // from DIUN; zero: never
 	Credentials *credentials.Registry
 
 	Patience time.Duration // for one question; 0 is 20 seconds

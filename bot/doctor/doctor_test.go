@@ -250,6 +250,15 @@ var spoiled = []struct {
 				return credentials.Answer{}, fmt.Errorf("ci.example.org answers 401: %w", credentials.ErrRefused)
 			}})
 	}},
+	{"the adviser's key, by the name of others, has ended", func(c *clinic) {
+		c.opts.Credentials.Keep(credentials.Kept{Name: "anthropic_api_key", Read: func() (string, error) { return "hunter2", nil },
+			Ask: func(context.Context, string) (credentials.Answer, error) {
+				return credentials.Answer{}, fmt.Errorf("the adviser answers 401: %w", credentials.ErrRefused)
+			}})
+	}},
+	{"Woodpecker says what applies, by all of its workflows", func(c *clinic) {
+		c.configure("apply: { woodpecker: { repository: acme/home-ops } }\n")
+	}},
 	{"something does not answer in time", func(c *clinic) {
 		c.opts.Patience = 500 * time.Millisecond
 		c.opts.Ready = func(ctx context.Context) error { <-c.Context().Done(); return nil } // heeds nobody's time-out

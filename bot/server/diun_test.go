@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/belaybot/belay/bot/server"
 	"github.com/belaybot/belay/bot/store"
@@ -311,5 +312,26 @@ func pragma(what string) func(d *door) error {
 	return func(d *door) error {
 		_, err := d.store.DB().Exec("PRAGMA " + what)
 		return err
+	}
+}
+
+// TestStatusOfOneSource holds that /api/status tells what DIUN sent from what
+// was found otherwise.
+func TestStatusOfOneSource(t *testing.T) {
+	d := newDoor(t, diunToken)
+	d.post(`{"image":"docker.io/acme/web","tag":"1.0.1"}`)
+	if _, _, err := d.store.AddDispatch(t.Context(), store.Dispatch{Image: "docker.io/acme/links", Tag: "2.0.1", Source: "scan", Received: time.Now()},
+		func(context.Context, *sql.Tx, string) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	for source, want := range map[string]int{"": 2, "diun": 1, "scan": 1, "bulk": 0} {
+		req := httptest.NewRequest(http.MethodGet, "/api/status?limit=10&source="+source, nil)
+		req.Header.Set("Authorization", "Bearer "+diunToken)
+		w := httptest.NewRecorder()
+		d.http.ServeHTTP(w, req)
+		var got server.Status
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || len(got.Dispatches) != want {
+			t.Errorf("source %q: %d dispatches, %v; want %d", source, len(got.Dispatches), err, want)
+		}
 	}
 }

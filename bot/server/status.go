@@ -86,7 +86,7 @@ func (s *Server) status(w http.ResponseWriter, req *http.Request) {
 	if n, err := strconv.Atoi(req.URL.Query().Get("limit")); err == nil && n > 0 && n <= 1000 {
 		limit = n
 	}
-	got, err := Read(req.Context(), s.opts.Store, limit)
+	got, err := Read(req.Context(), s.opts.Store, limit, req.URL.Query().Get("source"))
 	if err != nil {
 		s.opts.Log.Error("status", "why", err)
 		answer(w, http.StatusServiceUnavailable, refusal{Error: "the state cannot be read now"})
@@ -95,8 +95,9 @@ func (s *Server) status(w http.ResponseWriter, req *http.Request) {
 	answer(w, http.StatusOK, got)
 }
 
-// Read reads the newest limit upgrades and dispatches.
-func Read(ctx context.Context, st *store.Store, limit int) (Status, error) {
+// Read reads the newest limit upgrades and dispatches; source leaves only the
+// dispatches that came from there, "" all of them.
+func Read(ctx context.Context, st *store.Store, limit int, source string) (Status, error) {
 	out := Status{Upgrades: []Upgrade{}, Dispatches: []Dispatch{}}
 	list, err := st.Upgrades(ctx, store.Filter{Limit: limit})
 	if err != nil {
@@ -106,6 +107,9 @@ func Read(ctx context.Context, st *store.Store, limit int) (Status, error) {
 		out.Upgrades = append(out.Upgrades, shownUpgrade(u))
 	}
 	dispatches, err := st.Dispatches(ctx, limit)
+	if source != "" {
+		dispatches, err = st.DispatchesFrom(ctx, source, limit)
+	}
 	if err != nil {
 		return out, err
 	}

@@ -111,6 +111,12 @@ func (s *Store) Dispatches(ctx context.Context, limit int) ([]Dispatch, error) {
 	return s.listDispatches(ctx, "ORDER BY received DESC, id LIMIT ?", limit)
 }
 
+// DispatchesFrom reads the newest dispatches of one source, "diun", with their
+// outcomes, newest first.
+func (s *Store) DispatchesFrom(ctx context.Context, source string, limit int) ([]Dispatch, error) {
+	return s.listDispatches(ctx, "WHERE source = ? ORDER BY received DESC, id LIMIT ?", source, limit)
+}
+
 // UnfinishedDispatches reads those that are not planned yet, oldest first.
 func (s *Store) UnfinishedDispatches(ctx context.Context) ([]Dispatch, error) {
 	return s.listDispatches(ctx, "WHERE done = 0 ORDER BY received, id LIMIT ?", 10_000)

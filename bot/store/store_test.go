@@ -248,6 +248,8 @@ func TestWhatADispatchLedTo(t *testing.T) {
 		list := must[[]store.Dispatch](t)(s.Dispatches(ctx, 2))
 		same(t, "the newest two", []string{ids[2], ids[1]}, []string{list[0].ID, list[1].ID})
 		all := must[[]store.Dispatch](t)(s.Dispatches(ctx, 100))
+		same(t, "none of another source", 0, len(must[[]store.Dispatch](t)(s.DispatchesFrom(ctx, "elsewhere", 100))))
+		same(t, "all of the same source", len(all), len(must[[]store.Dispatch](t)(s.DispatchesFrom(ctx, all[0].Source, 100))))
 		same(t, "outcomes in the list", 1204, len(all[2].Outcomes))
 		open := must[[]store.Dispatch](t)(s.UnfinishedDispatches(ctx))
 		same(t, "not planned yet, oldest first", []string{ids[1], ids[2]}, []string{open[0].ID, open[1].ID})

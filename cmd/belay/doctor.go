@@ -16,7 +16,6 @@ import (
 	"github.com/belaybot/belay/bot/cluster"
 	"github.com/belaybot/belay/bot/doctor"
 	"github.com/belaybot/belay/bot/github"
-	"github.com/belaybot/belay/bot/probe"
 	"github.com/belaybot/belay/bot/server"
 	"github.com/belaybot/belay/bot/store"
 	"github.com/belaybot/belay/deploy"
@@ -47,7 +46,7 @@ knowing (note), not configured (unset), or to be done (todo).
 Exit status: 0, 1 when something has to be done, 2 for bad use.`,
 		Example: `  BELAY_APP_ID=1042 BELAY_APP_KEY_FILE=app.pem belay doctor
   belay doctor --json | jq '.lines[] | select(.state == "todo")'
-  kubectl exec -n belay deploy/belay -- belay doctor`,
+  kubectl exec -n belay statefulset/belay -- belay doctor`,
 		Args: noArgs,
 		RunE: f.run,
 	}
@@ -141,35 +140,19 @@ func (f *doctorFlags) options() (doctor.Options, error) {
 	return opts, f.observers(&opts)
 }
 
+// observers adds what sees the cluster and the services.
 func (f *doctorFlags) observers(opts *doctor.Options) error {
-	if f.see.kubeconfig != "" || os.Getenv("KUBECONFIG") != "" || os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
-		config, err := cluster.LoadConfig(f.see.kubeconfig)
-		if err == nil {
-			config.Timeout = f.patience
-			opts.Cluster, err = cluster.New(cluster.Options{Config: config})
-		}
-		if err != nil {
-			opts.ClusterProblem = err.Error()
-		}
+	config, err := f.see.cluster()
+	if config != nil {
+		config.Timeout = f.patience
+		opts.Cluster, err = cluster.New(cluster.Options{Config: config})
 	}
-	var errs []error
-	var err error
-	if f.see.kuma != "" {
-		opts.Kuma, err = probe.NewKuma(probe.KumaOptions{URL: f.see.kuma, Key: rotating("KUMA_KEY")})
-		errs = append(errs, err)
+	if err != nil {
+		opts.ClusterProblem = err.Error()
 	}
-	if f.see.prometheus != "" {
-		opts.Prometheus, err = probe.NewPrometheus(probe.PrometheusOptions{URL: f.see.prometheus, Token: rotating("PROMETHEUS_TOKEN")})
-		errs = append(errs, err)
-	}
-	if f.see.woodpecker != "" {
-		opts.Woodpecker, err = probe.NewWoodpecker(probe.WoodpeckerOptions{URL: f.see.woodpecker, Token: rotating("WOODPECKER_TOKEN")})
-		errs = append(errs, err)
-	}
-	if err := errors.Join(errs...); err != nil {
-		return usage{err}
-	}
-	return nil
+	p, err := f.see.probes()
+	opts.Kuma, opts.Prometheus, opts.Woodpecker = p.kuma, p.prometheus, p.woodpecker
+	return err
 }
 
 // ready asks the running belay whether it is.
@@ -190,9 +173,13 @@ func (f *doctorFlags) ready(ctx context.Context) error {
 	return nil
 }
 
-// dispatched asks the running belay when the last dispatch came.
+// fromDIUN is the source of what comes to /diun. What belay found by a scan, or
+// was sent in bulk, says nothing about DIUN.
+const fromDIUN = "diun"
+
+// dispatched asks the running belay when the last dispatch came from DIUN.
 func (f *doctorFlags) dispatched(ctx context.Context) (time.Time, error) {
-	code, data, err := f.server.do(ctx, http.MethodGet, "/api/status?limit=1", nil)
+	code, data, err := f.server.do(ctx, http.MethodGet, "/api/status?limit=1&source="+fromDIUN, nil)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -208,7 +195,7 @@ func (f *doctorFlags) dispatched(ctx context.Context) (time.Time, error) {
 	}
 	var last time.Time
 	for _, d := range got.Dispatches {
-		if d.Received.After(last) {
+		if d.Source == fromDIUN && d.Received.After(last) {
 			last = d.Received
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
 
 	"github.com/belaybot/belay/bot/cluster"
 	"github.com/belaybot/belay/bot/probe"
@@ -35,14 +36,57 @@ type observing struct {
 	close     func()
 }
 
+// cluster is how the cluster is reached; nil where none is configured.
+func (f *observeFlags) cluster() (*rest.Config, error) {
+	if f.kubeconfig == "" && os.Getenv("KUBECONFIG") == "" && os.Getenv("KUBERNETES_SERVICE_HOST") == "" {
+		return nil, nil
+	}
+	config, err := cluster.LoadConfig(f.kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("--kubeconfig: %w", err)
+	}
+	return config, nil
+}
+
+// probes are what else sees services and CI; what is nil is not configured.
+type probes struct {
+	kuma       *probe.Kuma
+	prometheus *probe.Prometheus
+	woodpecker *probe.Woodpecker
+}
+
+func (f *observeFlags) probes() (probes, error) {
+	var p probes
+	var kuma, prometheus, woodpecker error
+	if f.kuma != "" {
+		p.kuma, kuma = probe.NewKuma(probe.KumaOptions{URL: f.kuma, Key: rotating("KUMA_KEY")})
+	}
+	if f.prometheus != "" {
+		p.prometheus, prometheus = probe.NewPrometheus(probe.PrometheusOptions{URL: f.prometheus, Token: rotating("PROMETHEUS_TOKEN")})
+	}
+	if f.woodpecker != "" {
+		p.woodpecker, woodpecker = probe.NewWoodpecker(probe.WoodpeckerOptions{URL: f.woodpecker, Token: rotating("WOODPECKER_TOKEN")})
+	}
+	if err := errors.Join(kuma, prometheus, woodpecker); err != nil {
+		return p, usage{err}
+	}
+	return p, nil
+}
+
 // open prepares the clients. None of them is spoken to yet.
 func (f *observeFlags) open(log *slog.Logger) (observing, error) {
 	o := observing{observers: []reconcile.Observer{probe.NewHTTP(probe.HTTPOptions{})}, close: func() {}}
-	if f.kubeconfig != "" || os.Getenv("KUBECONFIG") != "" || os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
-		config, err := cluster.LoadConfig(f.kubeconfig)
-		if err != nil {
-			return o, usage{fmt.Errorf("--kubeconfig: %w", err)}
-		}
+	p, err := f.probes()
+	if err != nil {
+		return o, err
+	}
+	config, err := f.cluster()
+	switch {
+	case err != nil:
+		return o, usage{err}
+	case config == nil:
+		log.Warn("no cluster is configured: services with a database are not merged, since no backup can be taken, and roll-outs are not seen (--kubeconfig)")
+	default:
 		c, err := cluster.New(cluster.Options{Config: config, Log: log})
 		if err != nil {
 			return o, err
@@ -53,25 +97,15 @@ func (f *observeFlags) open(log *slog.Logger) (observing, error) {
 		}
 		o.backups, o.close = c, rollouts.Close
 		o.observers = append(o.observers, rollouts)
-	} else {
-		log.Warn("no cluster is configured: services with a database are not merged, since no backup can be taken, and roll-outs are not seen (--kubeconfig)")
 	}
-	var errs []error
-	if f.kuma != "" {
-		k, err := probe.NewKuma(probe.KumaOptions{URL: f.kuma, Key: rotating("KUMA_KEY")})
-		o.observers, errs = append(o.observers, k), append(errs, err)
+	if p.kuma != nil {
+		o.observers = append(o.observers, p.kuma)
 	}
-	if f.prometheus != "" {
-		p, err := probe.NewPrometheus(probe.PrometheusOptions{URL: f.prometheus, Token: rotating("PROMETHEUS_TOKEN")})
-		o.observers, errs = append(o.observers, p), append(errs, err)
+	if p.prometheus != nil {
+		o.observers = append(o.observers, p.prometheus)
 	}
-	if f.woodpecker != "" {
-		w, err := probe.NewWoodpecker(probe.WoodpeckerOptions{URL: f.woodpecker, Token: rotating("WOODPECKER_TOKEN")})
-		o.ci, errs = w, append(errs, err)
-	}
-	if err := errors.Join(errs...); err != nil {
-		o.close()
-		return o, usage{err}
+	if p.woodpecker != nil { // a nil one in the interface would be asked
+		o.ci = p.woodpecker
 	}
 	return o, nil
 }

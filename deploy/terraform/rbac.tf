@@ -2,7 +2,7 @@
 locals {
   documents = [for d in split("\n---\n", file("${path.module}/../rbac.yaml")) : yamldecode(d)]
   roles     = { for d in local.documents : d.metadata.name => d.rules if d.kind == "ClusterRole" }
-  wide      = toset([for d in local.documents : d.roleRef.name if d.kind == "ClusterRoleBinding"])
+  wide      = toset([for d in local.documents : d.roleRef.name if d.kind == "ClusterRoleBinding" && (var.restore_volumes || d.roleRef.name != "belay-volumes")])
 }
 
 resource "kubernetes_cluster_role_v1" "belay" {

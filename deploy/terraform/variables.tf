@@ -92,3 +92,9 @@ variable "restore_namespaces" {
   type        = set(string)
   default     = []
 }
+
+variable "restore_volumes" {
+  description = "Whether a restore may put a volume snapshot back, for which belay sets the reclaim policy of volumes. They are in no namespace."
+  type        = bool
+  default     = false
+}
