@@ -45,17 +45,14 @@ type Changed struct {
 // Level is the risk of the whole pull request: that of its riskiest upgrade, and
 // UNKNOWN where a change could not be judged. "" when no pin changes.
 func (a Assessed) Level() risk.Level {
-	order := []risk.Level{"", risk.Safe, risk.Unknown, risk.Caution}
-	var out risk.Level
-	if len(a.Unjudged) > 0 {
-		out = risk.Unknown
-	}
+	levels := make([]risk.Level, 0, len(a.Upgrades)+1)
 	for _, u := range a.Upgrades {
-		if slices.Index(order, u.Risk.Level) > slices.Index(order, out) {
-			out = u.Risk.Level
-		}
+		levels = append(levels, u.Risk.Level)
 	}
-	return out
+	if len(a.Unjudged) > 0 {
+		levels = append(levels, risk.Unknown)
+	}
+	return risk.Highest(levels...)
 }
 
 // Assess judges a pull request as if its new versions had been dispatched.

@@ -92,7 +92,7 @@ func (r *Reconciler) commandTo(ctx context.Context, j *job, tag string) (string,
 	if j.rec.Ladder == nil {
 		return fmt.Sprintf("it is merged already and %s: `/upgrade rollback` undoes it", j.u.State), false, nil
 	}
-	if !newer(end, j.u.To) && end != j.u.To {
+	if !version.Newer(end, j.u.To) && end != j.u.To {
 		return fmt.Sprintf("%s is merged already, and %s is older", j.u.To, end), false, nil
 	}
 	j.rec.Target, j.rec.Ladder = t, j.rec.Ladder.Retop(end)
@@ -149,7 +149,7 @@ func (r *Reconciler) known(ctx context.Context, j *job, t target) (end, why stri
 
 func released(u plan.Upgrade, tag string) bool {
 	for _, r := range u.Releases {
-		if !newer(r.Tag, tag) && !newer(tag, r.Tag) {
+		if !version.Newer(r.Tag, tag) && !version.Newer(tag, r.Tag) {
 			return true
 		}
 	}

@@ -11,9 +11,9 @@ import (
 
 	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/rules/ladder"
 	"github.com/belaybot/belay/rules/lifecycle"
 	"github.com/belaybot/belay/rules/plan"
-	"github.com/belaybot/belay/rules/version"
 )
 
 // Dispatch plans a stored dispatch on the repositories it is meant for, and
@@ -207,13 +207,11 @@ func (r *Reconciler) passOn(ctx context.Context, j *job) error {
 // meets says what a dispatch is to an upgrade that is open, and whether it
 // moves where the upgrade goes.
 func (j *job) meets(to, tag string) (reason string, moves bool) {
-	switch {
-	case j.end() == to:
-		return "joins the upgrade that is open already", false
-	case !newer(to, j.end()) || j.rec.Newer != nil && !newer(tag, j.rec.Newer.Tag):
-		return fmt.Sprintf("an upgrade to %s is open already", j.end()), false
+	noted := ""
+	if j.rec.Newer != nil {
+		noted = j.rec.Newer.Tag
 	}
-	return "updates the upgrade that is open", true
+	return ladder.Meet(j.end(), noted, to, tag)
 }
 
 // bringNewer has an open upgrade go to a newer version.
@@ -223,7 +221,7 @@ func (r *Reconciler) bringNewer(ctx context.Context, id string, u plan.Upgrade, 
 		if err != nil {
 			return "", err
 		}
-		if j.u.Final || !joins(j.u, u) { // since it was found
+		if !joins(j.u, u) { // since it was found
 			return "", errOver
 		}
 		reason, moves := j.meets(u.To, t.Tag)
@@ -246,18 +244,6 @@ func (r *Reconciler) bringNewer(ctx context.Context, id string, u plan.Upgrade, 
 		}
 		return reason, r.opts.Wake(ctx, id)
 	}
-}
-
-// newer reports whether a tag is newer than another; what cannot be compared
-// is taken as newer, since the planner has compared it with the pin.
-func newer(a, b string) bool {
-	x, errX := version.Parse(a)
-	y, errY := version.Parse(b)
-	if errX != nil || errY != nil {
-		return a != b
-	}
-	c, err := version.Compare(x, y)
-	return err != nil || c > 0
 }
 
 // create makes a new upgrade, or finds the one of the service that is not merged

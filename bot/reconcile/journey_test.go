@@ -325,26 +325,33 @@ func TestANewerVersionOfWhatAPersonHasMerged(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		act  func(w *world, number int) error
-		from string
+		way  []string // what came out besides 2.0.0 and 2.1.0
+		step string   // what is open when the newer version comes out
+		want string
 	}{
-		{"merged", func(w *world, number int) error { return w.repo.MergeAs(number, "ana") }, "2.0.0"},
-		{"closed", func(w *world, number int) error { w.repo.Close(number, "ana"); return nil }, "1.0.0"},
+		{"merged", func(w *world, number int) error { return w.repo.MergeAs(number, "ana") }, nil, "2.0.0", "2.0.0 → 2.1.0"},
+		{"closed", func(w *world, number int) error { w.repo.Close(number, "ana"); return nil }, nil, "2.0.0", "1.0.0 → 2.1.0"},
+		{"closed as a step of a ladder", func(w *world, number int) error { w.repo.Close(number, "ana"); return nil }, []string{"1.1.0"}, "1.1.0", "1.0.0 → 2.0.0"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, nil)
 			w.up.say("2.0.0", breaking)
 			w.up.say("2.1.0", breaking)
+			if tc.way != nil {
+				w.up.releases(append(append([]string{"1.0.0"}, tc.way...), "2.0.0", "2.1.0")...)
+			}
 			w.dispatch("acme/web", "2.0.0")
-			w.waits("web", lifecycle.Open, "approving review")
+			number := w.pullTo(tc.step).Number
 			w.quiet("web")
 			w.gh.SetWebhook("")
-			if err := tc.act(w, w.pull("web").Number); err != nil {
+			if err := tc.act(w, number); err != nil {
 				t.Fatal(err)
 			}
 			w.redispatch("acme/web", "2.1.0")
-			p := w.pullTo("2.1.0")
-			if want := "upgrade: web " + tc.from + " → 2.1.0"; p.Title != want || w.pulls("web") != 2 {
+			_, to, _ := strings.Cut(tc.want, " → ")
+			p := w.pullTo(to)
+			if want := "upgrade: web " + tc.want; p.Title != want || w.pulls("web") != 2 {
 				t.Errorf("%s in %d pull requests, want %s", p.Title, w.pulls("web"), want)
 			}
 			for _, u := range w.steps() {

@@ -80,7 +80,7 @@ func (r *Reconciler) blocked(ctx context.Context, j *job) ([]ladder.Left, error)
 // rule makes it depend on what came out: with every release a rung, the step that
 // is open stays what it is and the ladder gets longer.
 func (j *job) chooseAnew() {
-	if l := j.rec.Ladder; l != nil && !l.Anew && (l.Rule != version.StepsEvery || !newer(j.rec.Newer.Tag, l.To())) {
+	if l := j.rec.Ladder; l != nil && !l.Anew && (l.Rule != version.StepsEvery || !version.Newer(j.rec.Newer.Tag, l.To())) {
 		again := *l
 		again.Anew = true
 		j.rec.Ladder = &again
@@ -94,7 +94,7 @@ func (j *job) updated(u plan.Upgrade) {
 		end = u.Ladder.Top()
 	}
 	why := ", which came out meanwhile"
-	if !newer(end, j.end()) {
+	if !version.Newer(end, j.end()) {
 		why = ""
 	}
 	if u.To != j.u.To {
@@ -200,14 +200,9 @@ func (r *Reconciler) put(ctx context.Context, j *job) (store.Upgrade, error) {
 	return u, r.wakeAfter(ctx, next.ID)
 }
 
-// joins reports whether a dispatch that asks for u is part of an upgrade that is
-// not over: one that is not merged yet, or a step of a ladder that goes on.
+// joins reports whether a dispatch that asks for u becomes part of an upgrade.
 func joins(old store.Upgrade, u plan.Upgrade) bool {
-	if old.Service != u.Service || old.Lane != lane(u) {
-		return false
-	}
-	s := lifecycle.State(old.State)
-	return !s.Merged() || old.Ladder != "" && (s == lifecycle.Applying || s == lifecycle.Watching)
+	return old.Service == u.Service && old.Lane == lane(u) && ladder.Joins(lifecycle.State(old.State), old.Ladder != "")
 }
 
 // stands says why a dispatch begins nothing where a ladder to its version has
@@ -225,9 +220,5 @@ func (r *Reconciler) stands(ctx context.Context, repository string, u plan.Upgra
 	if err := json.Unmarshal(list[i].Data, &rec); err != nil {
 		return "", nil //nolint:nilerr // what cannot be read stops nobody
 	}
-	l := rec.Ladder
-	if l == nil || l.Stopped == "" || l.Top() != u.To || l.To() != u.From {
-		return "", nil
-	}
-	return l.Stopped, nil
+	return rec.Ladder.Stands(u.From, u.To), nil
 }

@@ -6,6 +6,8 @@
 package risk
 
 import (
+	"slices"
+
 	"github.com/belaybot/belay/rules/notes"
 	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/version"
@@ -20,6 +22,20 @@ const (
 	Caution Level = "caution"
 	Unknown Level = "unknown"
 )
+
+// Highest is the risk of several changes as a whole: that of the riskiest. What is
+// unknown is riskier than what is safe, and what is known to ask for care riskier
+// still. "" of none.
+func Highest(levels ...Level) Level {
+	order := []Level{"", Safe, Unknown, Caution}
+	var out Level
+	for _, l := range levels {
+		if slices.Index(order, l) > slices.Index(order, out) {
+			out = l
+		}
+	}
+	return out
+}
 
 // Use is an identifier of the evidence that was looked up in the service's own files.
 type Use struct {

@@ -90,6 +90,19 @@ func Compare(a, b Tag) (int, error) {
 	return cmp.Or(CompareReleases(a, b), compareNumbers(a.builds, b.builds), compareNumbers(a.base, b.base)), nil
 }
 
+// Newer reports whether a tag is newer than another one, as people write them.
+// What cannot be compared is newer where it is not the same: whoever asks has it
+// from where versions are compared with what is pinned.
+func Newer(a, b string) bool {
+	x, errX := Parse(a)
+	y, errY := Parse(b)
+	if errX != nil || errY != nil {
+		return a != b
+	}
+	c, err := Compare(x, y)
+	return err != nil || c > 0
+}
+
 // CompareReleases orders two releases whatever their prefixes ("v", "release-",
 // "server/v") and image suffixes ("-alpine", "-ls12"): by numbers, then by
 // pre-release.

@@ -115,6 +115,27 @@ func TestCompareOrders(t *testing.T) {
 	}
 }
 
+func TestNewer(t *testing.T) {
+	for _, tc := range []struct {
+		name, a, b string
+		want       bool
+	}{
+		{"a higher release", "2.0.1", "2.0.0", true},
+		{"a lower one", "1.9.9", "2.0.0", false},
+		{"the same one", "2.0.0", "2.0.0", false},
+		{"one that is written otherwise cannot be compared", "v2.0.0", "2.0.0", true},
+		{"the same word", "stable", "stable", false},
+		{"another word", "stable", "2.0.0", true},
+		{"another family of suffixes cannot be compared", "1.0.0-alpine", "2.0.0", true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := version.Newer(tc.a, tc.b); got != tc.want {
+				t.Errorf("%v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
 func TestKeyIsTheSameForEverySpelling(t *testing.T) {
 	for _, row := range [][]string{
 		{"1.2", "v1.2", "v1.2.0", "server/v1.2", "chart-1.2.0", "release-1.2", "@acme/web@1.2", "n8n@1.2.0", "1.2-alpine", "01.02"},
