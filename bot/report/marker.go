@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/belaybot/belay/rules/ladder"
 	"github.com/belaybot/belay/rules/pin"
@@ -26,10 +27,11 @@ type Marker struct {
 	To        string   `json:"to"`
 	Steps     []string `json:"steps,omitempty"`
 	// Ladder is the way of which this is a step. What people agreed to is not in
-	// it: whoever may edit a pull request could write that.
+	// it: whoever may edit a pull request could write that. Why it stopped is.
 	Ladder *ladder.Ladder `json:"ladder,omitempty"`
-	Edits  string         `json:"edits"`         // hash of the changed lines
-	MAC    string         `json:"mac,omitempty"` // keyed signature, where a key is set
+	Edits  string         `json:"edits"`            // hash of the changed lines
+	Branch string         `json:"branch,omitempty"` // of the pull request that it stands in; "" of earlier versions of belay
+	MAC    string         `json:"mac,omitempty"`    // keyed signature, where a key is set
 
 	Owner string `json:"owner,omitempty"` // who acts on it: "" for the App, "action" for the Action
 	Over  string `json:"over,omitempty"`  // written by the Action: the state in which the upgrade ended
@@ -60,13 +62,38 @@ func MarkerOf(u plan.Upgrade) Marker {
 		From: u.From, To: u.To, Steps: u.Steps, Ladder: MarkerLadder(u.Ladder), Edits: hex.EncodeToString(h.Sum(nil))[:16]}
 }
 
+// maxWhy is how much of a reason stands in a marker, in bytes.
+const maxWhy = 300
+
+// MarkerWhy is a reason as it stands in a marker: one line, cut where it is long.
+func MarkerWhy(why string) string {
+	why = strings.Join(strings.Fields(why), " ")
+	if len(why) <= maxWhy {
+		return why
+	}
+	return strings.ToValidUTF8(why[:maxWhy], "") + "…"
+}
+
+// room is how many characters a marker may grow by once the pull request is
+// there: whoever acts adds the branch and the moves, and in the end how it ended.
+func room(u plan.Upgrade) int {
+	m := MarkerOf(u)
+	was := length(m.String())
+	m.Owner, m.Branch, m.Moves = "action", strings.Repeat("b", 300), u.Moves
+	m.Over, m.Why, m.Ignores = "not deployed", strings.Repeat("<", maxWhy+1), []string{"major", "minor"} // "<" is six bytes in JSON
+	if m.Ladder != nil {
+		m.Ladder.Stopped = strings.Repeat("s", 300)
+	}
+	return length(m.String()) - was
+}
+
 // MarkerLadder is a ladder as it stands in a marker.
 func MarkerLadder(l *ladder.Ladder) *ladder.Ladder {
 	if l == nil {
 		return nil
 	}
 	out := *l
-	out.All, out.Asked, out.Next, out.Stopped, out.Anew = nil, nil, "", "", false
+	out.All, out.Asked, out.Next, out.Anew = nil, nil, "", false
 	return &out
 }
 
@@ -77,6 +104,16 @@ func (m Marker) String() string {
 		panic(err) // strings always marshal
 	}
 	return "<!-- belay:marker:v1 " + base64.URLEncoding.EncodeToString(data) + " -->"
+}
+
+// MarkerIn reads the marker of the pull request of a branch. One that was copied
+// there from another pull request is not believed.
+func MarkerIn(body, branch string) (Marker, error) {
+	m, err := ParseMarker(body)
+	if err == nil && m.Branch != "" && m.Branch != branch {
+		return Marker{}, fmt.Errorf("%w: it is that of branch %s, copied to %s", ErrNoMarker, m.Branch, branch)
+	}
+	return m, err
 }
 
 // ParseMarker reads the marker of a body. Only the body's last line counts:

@@ -9,6 +9,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"unicode/utf16"
 )
 
 // Memory is what belay keeps in a comment of its own where it has no database:
@@ -75,13 +76,51 @@ func WithMemory(s StatusView, m Memory) string {
 }
 
 // Remark gives a body another marker in place of the one at its end; one without
-// a marker gets it.
+// a marker gets it. The text is cut where both would be longer than MaxBody.
 func Remark(body string, m Marker) string {
 	body = strings.TrimRight(body, " \t\r\n")
 	if markerLine.MatchString(lastLine(body)) {
 		body = strings.TrimRight(body[:strings.LastIndexByte("\n"+body, '\n')], " \t\r\n")
 	}
-	return body + "\n\n" + m.String() + "\n"
+	marker := "\n\n" + m.String() + "\n"
+	return bounded(body, MaxBody-length(marker)) + marker
+}
+
+// bounded cuts a text to a number of characters, says that it did, and ends what the
+// cut left open.
+func bounded(text string, budget int) string {
+	if length(text) <= budget {
+		return text
+	}
+	const said = "\n\nThis does not fit into a pull request: the rest was cut."
+	budget -= length(said) + 200
+	for i, r := range text {
+		if budget -= max(1, utf16.RuneLen(r)); budget < 0 {
+			text = text[:i]
+			break
+		}
+	}
+	if i := strings.LastIndexByte(text, '\n'); i > len(text)/2 {
+		text = text[:i]
+	}
+	fence := ""
+	for line := range strings.SplitSeq(text, "\n") {
+		run := line[:len(line)-len(strings.TrimLeft(line, "`"))]
+		switch {
+		case len(run) < 3:
+		case fence == "":
+			fence = run
+		case len(run) >= len(fence) && strings.TrimSpace(line) == run:
+			fence = ""
+		}
+	}
+	if fence != "" {
+		text += "\n" + fence
+	}
+	for range strings.Count(text, "<details") - strings.Count(text, "</details>") {
+		text += "\n\n</details>"
+	}
+	return strings.TrimRight(text, " \t\r\n") + said
 }
 
 // waitingMark tells the list of what waits from all other comments.

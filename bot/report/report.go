@@ -131,7 +131,8 @@ type content struct {
 	Marker string
 }
 
-// body puts the fixed part first, then as much of the release notes as fits.
+// body puts the fixed part first, then as much of the release notes as fits
+// beside what the marker is given later.
 func body(u plan.Upgrade) string {
 	c := content{Upgrade: u, Marker: MarkerOf(u).String()}
 	if len(c.Risk.Evidence) > maxEvidence {
@@ -139,10 +140,13 @@ func body(u plan.Upgrade) string {
 	}
 	var fixed strings.Builder
 	execute(&fixed, "body.tmpl", c)
-	c.Notes = releaseNotes(u, MaxBody-length(fixed.String())-200)
+	c.Notes = releaseNotes(u, MaxBody-length(fixed.String())-200-room(u))
 	var b strings.Builder
 	execute(&b, "body.tmpl", c)
-	return tidy(b.String())
+	if out := tidy(b.String()); length(out) <= MaxBody {
+		return out
+	}
+	return Remark(b.String(), MarkerOf(u)) // it is too long without any notes
 }
 
 // maxEvidence is how many signals the table shows; what is used here and the

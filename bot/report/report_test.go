@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -251,6 +252,32 @@ func TestFiveMegabytesOfNotesAreQuick(t *testing.T) {
 	// A bound against quadratic work, generous for a slow machine with the race detector.
 	if d := time.Since(start); d > time.Minute {
 		t.Errorf("took %s", d)
+	}
+}
+
+// TestThereIsRoomForWhatTheMarkerIsGivenLater: the release notes make room for
+// it, so that nothing of the text is cut when the marker says how it ended.
+func TestThereIsRoomForWhatTheMarkerIsGivenLater(t *testing.T) {
+	for name, u := range cases() {
+		t.Run(name, func(t *testing.T) {
+			for i := range 40 {
+				u.Releases = append(u.Releases, release(fmt.Sprintf("9.%d.0", i), strings.Repeat("- a change of something that people use\n", 300)))
+			}
+			for i := range 60 {
+				u.Moves = append(u.Moves, pin.Move{Path: fmt.Sprintf("stacks/web/%d.tf", i), Line: i, Name: "acme/web", Role: "tag", Old: u.From, New: u.To})
+			}
+			pr := report.Render(u)
+			m := report.MarkerOf(u)
+			m.Owner, m.Branch, m.Moves = "action", pr.Branch+"-with-the-name-of-an-image", u.Moves
+			m.Over, m.Why, m.Ignores = "not deployed", report.MarkerWhy(strings.Repeat("<>&\n", 500)), []string{"major", "minor"}
+			if m.Ladder != nil {
+				m.Ladder.Stopped = strings.Repeat("s", 300)
+			}
+			body := report.Remark(pr.Body, m)
+			if n := len(utf16.Encode([]rune(body))); n > report.MaxBody || strings.Contains(body, "the rest was cut") {
+				t.Errorf("%d characters, %d before", n, len(utf16.Encode([]rune(pr.Body))))
+			}
+		})
 	}
 }
 

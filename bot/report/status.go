@@ -45,8 +45,9 @@ type Answer struct {
 // statusMark tells the status comment from all others.
 const statusMark = "<!-- belay:status:v1 -->"
 
-// IsStatus reports whether a comment of belay's is the status comment.
-func IsStatus(body string) bool { return strings.Contains(body, statusMark) }
+// IsStatus reports whether a comment of belay's is the status comment. One that
+// quotes it is not: the mark has to be the first that stands there.
+func IsStatus(body string) bool { return strings.HasPrefix(body, statusMark) }
 
 // Headline says in one line where an upgrade stands, and which step it is.
 func (s StatusView) Headline() string { return s.headline() + ofSteps(s.Ladder) }

@@ -72,7 +72,7 @@ func RenderUndo(v UndoView) PullRequest {
 		UndoView
 		Title string
 	}{v, out.Title})
-	out.Body, out.Message = tidy(body.String()), tidy(message.String())
+	out.Body, out.Message = Remark(tidy(body.String()), v.Marker), tidy(message.String())
 	return out
 }
 
