@@ -61,7 +61,8 @@ const maxCarried = 60_000
 
 // keep writes the record into the status comment, where it changed.
 func (r *Reconciler) keep(ctx context.Context, j *job, s report.StatusView) error {
-	if err := r.mark(ctx, j); err != nil {
+	body, err := r.marked(ctx, j)
+	if err != nil {
 		return err
 	}
 	r.carried.mu.Lock()
@@ -77,10 +78,14 @@ func (r *Reconciler) keep(ctx context.Context, j *job, s report.StatusView) erro
 	}
 	now := r.opts.Now()
 	said := hash(report.Status(s), j.u.State, string(data))
-	if c.said == said && (now.Sub(c.written) < carryEvery || !lifecycle.State(j.u.State).Merged()) {
+	stands := c.said == said && (now.Sub(c.written) < carryEvery || !lifecycle.State(j.u.State).Merged())
+	if stands && body == "" {
 		return nil
 	}
-	if err := r.aloneAt(ctx, j, c); err != nil {
+	if err := r.aloneAt(ctx, j, c); err != nil { // before anything is written: another run may be further
+		return err
+	}
+	if err := r.mark(ctx, j, body); err != nil || stands {
 		return err
 	}
 	rec.Checks = j.rec.Checks
@@ -157,38 +162,56 @@ func parseKept(body string) (kept, error) {
 	return k, nil
 }
 
-// markerOf is the marker of an upgrade, with whoever acts on it.
-func (r *Reconciler) markerOf(u plan.Upgrade) report.Marker {
+// markerOf is the marker of an upgrade's pull request, with whoever acts on it.
+func (r *Reconciler) markerOf(u plan.Upgrade, branch string) report.Marker {
 	m := report.MarkerOf(u)
+	m.Branch = branch
 	if m.Owner = r.opts.Owner; m.Owner != "" {
 		m.Moves = u.Moves
 	}
 	return m
 }
 
-// mark notes in the pull request's marker who acts on it, and that it is over:
-// lists show that without a further question.
-func (r *Reconciler) mark(ctx context.Context, j *job) error {
+// marked is the pull request's body with a marker that says who acts on it, and
+// how it ended: lists show that without a further question. "" where it stands.
+func (r *Reconciler) marked(ctx context.Context, j *job) (body string, err error) {
 	if j.pull == nil {
-		return nil
+		return "", nil
 	}
-	m, err := report.ParseMarker(j.pull.Body)
+	m, err := report.MarkerIn(j.pull.Body, j.pull.Branch)
 	if err != nil {
-		return nil //nolint:nilerr // a person took it away; while the pull request is open it is written again
+		return "", nil //nolint:nilerr // a person took it away; while the pull request is open it is written again
 	}
-	was := m
+	was := m.String()
 	m.Owner, m.Over, m.Why, m.Ignores = r.opts.Owner, "", "", nil
+	if m.Ladder != nil {
+		m.Ladder.Stopped = ""
+	}
 	if j.u.Final {
-		m.Over, m.Why = j.u.State, j.rec.Failure.Why
+		m.Over, m.Why = j.u.State, report.MarkerWhy(j.rec.Failure.Why)
+		if l := j.rec.Ladder; l != nil && m.Ladder != nil {
+			m.Ladder = report.MarkerLadder(l) // with where it stands, and what was found on the way
+		}
 		if m.Ignores, err = r.ignored(ctx, j); err != nil {
-			return err
+			return "", err
 		}
 	}
-	if m.String() == was.String() {
+	if m.String() == was {
+		return "", nil
+	}
+	return report.Remark(j.pull.Body, m), nil
+}
+
+// mark writes such a body; "" is none.
+func (r *Reconciler) mark(ctx context.Context, j *job, body string) error {
+	if body == "" {
 		return nil
 	}
-	j.pull.Body = report.Remark(j.pull.Body, m)
-	j.rec.Marker = m.String()
+	m, err := report.ParseMarker(body)
+	if err != nil {
+		return err
+	}
+	j.pull.Body, j.rec.Marker = body, m.String()
 	return j.repo.EditPull(ctx, j.u.Pull, github.Draft{Title: j.pull.Title, Body: j.pull.Body})
 }
 
@@ -227,7 +250,7 @@ func (r *Reconciler) takeUp(ctx context.Context, repo *github.Repository, number
 	if err != nil {
 		return "", err
 	}
-	m, err := report.ParseMarker(p.Body)
+	m, err := report.MarkerIn(p.Body, p.Branch)
 	if err != nil || p.Author != slug || m.Owner != r.opts.Owner && !r.opts.TakeOver {
 		return "", nil //nolint:nilerr // none of ours
 	}

@@ -55,7 +55,7 @@ func (r *Reconciler) TakeUp(ctx context.Context, repository string, wanted func(
 	}
 	var past []ours
 	for _, p := range append(open, closed...) {
-		m, err := report.ParseMarker(p.Body)
+		m, err := report.MarkerIn(p.Body, p.Branch)
 		if err != nil {
 			continue
 		}
@@ -110,31 +110,50 @@ func (o ours) lane() string {
 	return lane(plan.Upgrade{Images: o.marker.Images, Chart: o.marker.Chart})
 }
 
+// key tells versions of what moves together apart.
+func (o ours) key(to string) string { return o.marker.Service + "\x00" + o.lane() + "\x00" + to }
+
+// stopped says why the version of a pull request is left out, "" where it is not.
+func (o ours) stopped() string {
+	switch lifecycle.State(o.marker.Over) {
+	case lifecycle.Failed, lifecycle.Reverted, lifecycle.Closed:
+		return firstOf(o.marker.Why, fmt.Sprintf("#%d was closed by a person", o.pull.Number))
+	default:
+		return ""
+	}
+}
+
 // takeHistory notes which versions are left out, and what was started lately.
 func (r *Reconciler) takeHistory(ctx context.Context, repository string, p policy.Policy, past []ours) error {
 	slices.SortFunc(past, func(a, b ours) int { return b.pull.Number - a.pull.Number }) // the last word first
-	decided := map[string]bool{}
-	var starts []time.Time
+	past = slices.DeleteFunc(past, func(o ours) bool { return o.marker.Undoes != 0 })
+	last := map[string]ours{} // on a version
 	for _, o := range past {
-		m := o.marker
-		if m.Undoes != 0 {
+		key := o.key(o.marker.To)
+		if _, decided := last[key]; decided {
 			continue
 		}
-		key := m.Service + "\x00" + o.lane() + "\x00" + m.To
-		if !decided[key] {
-			decided[key] = true
-			if err := r.leaveOut(ctx, repository, o); err != nil {
-				return err
-			}
+		last[key] = o
+		if err := r.leaveOut(ctx, repository, o); err != nil {
+			return err
 		}
-		if r.opts.Now().Sub(o.pull.Created) >= p.Dispatch.Limit.Window {
+	}
+	if err := r.leaveOutEnds(ctx, repository, past, last); err != nil {
+		return err
+	}
+	var starts []time.Time
+	for _, o := range slices.Backward(past) { // the newest is the last that changed
+		counts := r.opts.Now().Sub(o.pull.Created) < p.Dispatch.Limit.Window
+		if l := o.marker.Ladder; !counts && (l == nil || l.Stopped == "") {
 			continue
 		}
 		started, err := r.countPast(ctx, repository, o)
 		if err != nil {
 			return err
 		}
-		starts = append(starts, started)
+		if counts {
+			starts = append(starts, started)
+		}
 	}
 	opened := lifecycle.WindowOpened(starts, p.Dispatch.Limit.Window)
 	if opened.IsZero() {
@@ -154,16 +173,41 @@ func (r *Reconciler) leaveOut(ctx context.Context, repository string, o ours) er
 			return err
 		}
 	}
-	switch lifecycle.State(o.marker.Over) {
-	case lifecycle.Failed, lifecycle.Reverted, lifecycle.Closed:
-	default:
+	why := o.stopped()
+	if why == "" {
 		return nil
 	}
-	why := o.marker.Why
-	if why == "" {
-		why = fmt.Sprintf("#%d was closed by a person", o.pull.Number)
-	}
 	return r.opts.Store.AddBlock(ctx, store.Block{Repository: repository, Service: o.marker.Service, Image: o.lane(), Target: o.marker.To, Why: why, At: o.pull.Updated})
+}
+
+// leaveOutEnds blocks the ends of ladders that stopped on the way, as block does.
+// past begins with the newest; last are the newest on each version.
+func (r *Reconciler) leaveOutEnds(ctx context.Context, repository string, past []ours, last map[string]ours) error {
+	// The step before it was undone: that one says where the ladder stopped.
+	broken := func(o ours) bool {
+		return o.marker.Ladder != nil && o.marker.Over == string(lifecycle.Obsolete) && last[o.key(o.marker.Ladder.On)].stopped() != ""
+	}
+	ended := map[string]bool{}
+	for _, o := range past {
+		l := o.marker.Ladder
+		if l.Top() == "" || ended[o.key(l.Top())] || broken(o) {
+			continue
+		}
+		// A pull request to that very version says how that went.
+		if d, ok := last[o.key(l.Top())]; ok && !broken(d) && (d.pull.Number > o.pull.Number || d.stopped() != "") {
+			continue
+		}
+		ended[o.key(l.Top())] = true
+		why := o.stopped()
+		if why == "" {
+			continue
+		}
+		err := r.opts.Store.AddBlock(ctx, store.Block{Repository: repository, Service: o.marker.Service, Image: o.lane(), Target: l.Top(), Why: stoppedAt + o.marker.To + ": " + why, At: o.pull.Updated})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // countPast has a pull request that is not taken up count against the rate
@@ -182,8 +226,15 @@ func (r *Reconciler) countPast(ctx context.Context, repository string, o ours) (
 	if state == "" {
 		state = string(lifecycle.Obsolete) // open, and not looked at in this run
 	}
-	_, _, err = r.opts.Store.CreateUpgrade(ctx, store.Upgrade{ID: fmt.Sprint(pastPrefix, o.pull.Number), Repository: repository, Service: o.marker.Service, Lane: o.lane(),
-		State: state, Final: true, From: o.marker.From, To: o.marker.To, Pull: o.pull.Number, Started: o.pull.Created, Created: o.pull.Created})
+	u = store.Upgrade{ID: fmt.Sprint(pastPrefix, o.pull.Number), Repository: repository, Service: o.marker.Service, Lane: o.lane(),
+		State: state, Final: true, From: o.marker.From, To: o.marker.To, Pull: o.pull.Number, Started: o.pull.Created, Created: o.pull.Created}
+	if l := report.MarkerLadder(o.marker.Ladder); l != nil { // a ladder that stopped there waits for a person's word
+		u.Ladder, u.Place = l.ID, l.Place
+		if u.Data, err = json.Marshal(record{Ladder: l}); err != nil {
+			return time.Time{}, err
+		}
+	}
+	_, _, err = r.opts.Store.CreateUpgrade(ctx, u)
 	return o.pull.Created, err
 }
 
@@ -221,7 +272,7 @@ func (r *Reconciler) elsewhere(ctx context.Context, repository, service string) 
 		return "", err
 	}
 	for _, p := range open {
-		if m, err := report.ParseMarker(p.Body); err == nil && !r.holds(p, m, slug) {
+		if m, err := report.MarkerIn(p.Body, p.Branch); err == nil && !r.holds(p, m, slug) {
 			return fmt.Sprintf("left to %s, which has #%d open for it", holder(p, m), p.Number), nil
 		}
 	}

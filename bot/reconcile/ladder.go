@@ -130,10 +130,14 @@ func (r *Reconciler) observeLadder(ctx context.Context, j *job, o *lifecycle.Obs
 		return nil
 	}
 	u, err := r.opts.Store.Upgrade(ctx, l.Previous)
-	if err != nil && !errors.Is(err, store.ErrNotFound) { // after a recovery nobody remembers it
+	var blocked []ladder.Left
+	if errors.Is(err, store.ErrNotFound) { // after a recovery, or in another run of the Action, nobody remembers it
+		blocked, err = r.blocked(ctx, j)
+	}
+	if err != nil {
 		return err
 	}
-	if o.Broken = !ladder.Holds(lifecycle.State(u.State)); o.Broken {
+	if o.Broken = !l.Holds(lifecycle.State(u.State), blocked); o.Broken {
 		j.rec.Gone = "the step before it was undone"
 	}
 	return nil

@@ -109,12 +109,13 @@ func (r *Reconciler) publish(ctx context.Context, j *job) error {
 		return nil
 	}
 	pr := report.Render(p.upgrade)
-	pr.Body = report.Remark(pr.Body, r.markerOf(p.upgrade))
 	if j.rec.Branch == "" {
 		if j.rec.Branch, err = r.branchFor(ctx, j, pr.Branch); err != nil {
 			return err
 		}
 	}
+	marker := r.markerOf(p.upgrade, j.rec.Branch)
+	pr.Body = report.Remark(pr.Body, marker)
 	if err := r.started(ctx, j); err != nil {
 		return err
 	}
@@ -133,7 +134,7 @@ func (r *Reconciler) publish(ctx context.Context, j *job) error {
 		j.rec.Pushed = r.opts.Now()
 	}
 	j.rec.take(p, v, head, pr, goal)
-	j.rec.Marker = r.markerOf(p.upgrade).String()
+	j.rec.Marker = marker.String()
 	j.u.From, j.u.To = p.upgrade.From, p.upgrade.To
 	j.place()
 	return r.checkRisk(ctx, j, p.upgrade)

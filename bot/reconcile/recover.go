@@ -32,7 +32,7 @@ func (r *Reconciler) Recover(ctx context.Context, repository string) (int, error
 	}
 	n := 0
 	for _, p := range pulls {
-		m, err := report.ParseMarker(p.Body)
+		m, err := report.MarkerIn(p.Body, p.Branch)
 		if err != nil || p.Author != slug {
 			continue
 		}

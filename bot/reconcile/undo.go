@@ -130,6 +130,10 @@ func (r *Reconciler) offer(ctx context.Context, j *job, base, branch string, pr 
 			return err
 		}
 	}
+	if m, err := report.ParseMarker(pr.Body); err == nil {
+		m.Branch = u.Branch
+		pr.Body, u.Marker = report.Remark(pr.Body, m), m.String()
+	}
 	head, err := r.push(ctx, j, base, commit{changes: changes, message: pr.Message, branch: u.Branch, expect: u.Head})
 	if err != nil {
 		return err
@@ -143,9 +147,6 @@ func (r *Reconciler) offer(ctx context.Context, j *job, base, branch string, pr 
 		u.Pushed = r.opts.Now()
 	}
 	u.Head, u.Title, u.Message = head, pr.Title, pr.Message
-	if m, err := report.ParseMarker(pr.Body); err == nil {
-		u.Marker = m.String()
-	}
 	// A rule of the branch may ask for belay/risk.
 	return r.checkOn(ctx, j, u.Pull, github.CheckRun{Name: "belay/risk", Head: head, Conclusion: "success", Title: "Undoes " + j.u.To, Summary: pr.Title + "."}, "undo/risk")
 }

@@ -173,6 +173,76 @@ func TestActionRateLimitSpansRuns(t *testing.T) {
 	w.ok(w.schedule(nil))
 }
 
+// TestActionLadderInRunsThatRememberNothing: where a ladder stands, that a step
+// before was undone, and that its end is left out then is known from the pull
+// requests alone.
+func TestActionLadderInRunsThatRememberNothing(t *testing.T) {
+	w := newWorkflows(t, nil)
+	w.ok(w.dispatch("acme/web", "3.0.0", nil))
+	w.green(w.pull(1).Head)
+	w.ok(w.comment(1, "ana", "/upgrade approve", map[string]string{"time-limit": "3s"}))
+	w.green(w.pull(1).MergeSHA)
+	w.ok(w.schedule(nil))
+	m, err := report.MarkerIn(w.pull(1).Body, "belay/web/1.0.1")
+	if err != nil || m.Over != "unverified" || !strings.Contains(m.Ladder.Stopped, "`/upgrade step` goes on") {
+		t.Fatalf("%+v, %+v, %v", m, m.Ladder, err)
+	}
+
+	// Nobody could see how it fares: it does not go on by itself.
+	r := w.ok(w.dispatch("acme/web", "3.0.0", nil))
+	if n := len(w.repo.Pulls()); n != 1 || !strings.Contains(r.summary, "stands at step 1 of 4") {
+		t.Fatalf("%d pull requests\n%s", n, r.summary)
+	}
+	w.ok(w.comment(1, "ana", "/upgrade step", nil))
+	if got := w.pull(2).Title; got != "upgrade: web 1.0.1 → 1.1.0" {
+		t.Fatal(got)
+	}
+
+	// The first step is rolled back. The run that hears of its end looks at
+	// nothing else; the second step was drawn anew meanwhile.
+	w.ok(w.comment(1, "ana", "/upgrade rollback", map[string]string{"time-limit": "3s"}))
+	w.green(w.pull(3).Head)
+	w.ok(w.schedule(map[string]string{"time-limit": "3s"}))
+	undone := w.pull(3)
+	if undone.State != "merged" {
+		t.Fatalf("the revert is %s", undone.State)
+	}
+	w.green(undone.MergeSHA)
+	w.ok(w.run("issue_comment", example(t, "issue_comment", "created", map[string]any{
+		"issue":   map[string]any{"number": 1, "pull_request": map[string]any{"url": "https://api.github.com"}},
+		"comment": map[string]any{"body": "/upgrade status", "user": map[string]any{"login": "ana", "type": "User"}}}), nil))
+	if m, err := report.ParseMarker(w.pull(1).Body); err != nil || m.Over != "reverted" {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	r = w.ok(w.schedule(nil))
+	if got := w.pull(2).State; got != "closed" || len(w.repo.Pulls()) != 3 {
+		t.Errorf("the step after the one that was undone is %s in %d pull requests\n%s", got, len(w.repo.Pulls()), r.logs)
+	}
+	r = w.ok(w.dispatch("acme/web", "3.0.0", nil))
+	if n := len(w.repo.Pulls()); n != 3 || !strings.Contains(r.summary, "3.0.0 is left out: its ladder stopped at 1.0.1") {
+		t.Errorf("%d pull requests\n%s", n, r.summary)
+	}
+}
+
+// TestActionMarkerOfAnotherPullRequest is not believed.
+func TestActionMarkerOfAnotherPullRequest(t *testing.T) {
+	w := newWorkflows(t, nil)
+	w.ok(w.dispatch("acme/web", "1.0.1", nil))
+	w.ok(w.dispatch("acme/data", "2.0.1", nil))
+	m, err := report.ParseMarker(w.pull(1).Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Over, m.Why = "failed", "it crashed"
+	w.repo.SetBody(2, report.Remark(w.pull(2).Body, m))
+	w.repo.Close(1, "ana") // nothing of belay's is open for the service any more
+	w.repo.SetBody(1, "")
+	r := w.ok(w.dispatch("acme/web", "1.0.1", nil))
+	if strings.Contains(r.summary, "left out") {
+		t.Errorf("it was taken for what became of 1.0.1:\n%s", r.summary)
+	}
+}
+
 // TestActionIgnoresAKindOfBump in later runs, as a person has said in an earlier one.
 func TestActionIgnoresAKindOfBump(t *testing.T) {
 	w := newWorkflows(t, nil)

@@ -55,16 +55,23 @@ func (l *Ladder) After(s lifecycle.State, asked bool) Follows {
 }
 
 // Holds says whether a step may go on, by the state of the one before it: false
-// once that was undone, since its version is what this step starts from. A
-// state of "" is a step that nobody remembers.
-func Holds(previous lifecycle.State) bool {
+// once that was undone, since its version is what this step starts from. Of a
+// step that nobody remembers, which is the state "", that its version is left out
+// says the same.
+func (l *Ladder) Holds(previous lifecycle.State, blocked []Left) bool {
+	switch {
+	case l == nil || l.Previous == "":
+		return true
+	case previous == "":
+		return l.On == "" || !left(blocked, l.On)
+	}
 	return previous != lifecycle.Reverted && previous != lifecycle.Failed
 }
 
 // Step is the ladder of the step after this one, whose upgrade is previous.
 func (l *Ladder) Step(previous string) *Ladder {
 	out := *l
-	out.Previous, out.Next, out.Stopped = previous, "", ""
+	out.Previous, out.On, out.Next, out.Stopped = previous, l.To(), "", ""
 	out.Place++
 	return &out
 }

@@ -27,6 +27,7 @@ type Ladder struct {
 	Chosen   bool          `json:"chosen,omitempty"`   // a person chose Rule; else it is the configuration's
 	Why      []string      `json:"why,omitempty"`      // why the way as a whole is not one hop: its risk, in words
 	Previous string        `json:"previous,omitempty"` // id of the step before; "" of the first
+	On       string        `json:"on,omitempty"`       // the version that the step before brought
 	Next     string        `json:"next,omitempty"`     // id of the step after, once there is one
 	All      *Agreed       `json:"all,omitempty"`      // somebody agreed to every step
 	Left     []Left        `json:"left,omitempty"`     // versions on the way that are no rungs

@@ -180,9 +180,31 @@ func TestAfter(t *testing.T) {
 }
 
 func TestHolds(t *testing.T) {
+	second := at("1.0 < [1.1] 1.2").Step("u1")
 	for _, s := range append(lifecycle.States(), "") {
-		if got, want := ladder.Holds(s), s != lifecycle.Reverted && s != lifecycle.Failed; got != want {
+		if got, want := second.Holds(s, nil), s != lifecycle.Reverted && s != lifecycle.Failed; got != want {
 			t.Errorf("the step before is %q: %v", s, got)
+		}
+	}
+	redrawn := *second // on what is pinned after the rollback, before the step before is over
+	redrawn.From, redrawn.Rungs, redrawn.Place = "1.0", []string{"1.2"}, 1
+	for _, tc := range []struct {
+		name     string
+		l        *ladder.Ladder
+		previous lifecycle.State
+		blocked  string
+		want     bool
+	}{
+		{"a forgotten step whose version is left out", second, "", "1.1", false},
+		{"the same, written otherwise", second, "", "v1.1", false},
+		{"the same, drawn anew meanwhile", &redrawn, "", "1.1", false},
+		{"another version is left out", second, "", "1.2", true},
+		{"a step that is known, and whose version failed once before", second, lifecycle.Verified, "1.1", true},
+		{"the first step", at("1.1 < [1.2]"), "", "1.1", true},
+		{"no ladder", nil, "", "1.1", true},
+	} {
+		if got := tc.l.Holds(tc.previous, []ladder.Left{{Version: tc.blocked}}); got != tc.want {
+			t.Errorf("%s: %v", tc.name, got)
 		}
 	}
 }
