@@ -51,8 +51,7 @@ const auditPatience = time.Minute
 // same token as a dispatch. A trail that breaks off in the middle is an answer
 // that breaks off: whoever reads goes on after the last id.
 func (s *Server) audit(w http.ResponseWriter, req *http.Request) {
-	if !s.authorized(req) {
-		answer(w, http.StatusUnauthorized, refusal{Error: "no or wrong token: send it as `Authorization: Bearer TOKEN`"})
+	if !s.permitted(w, req) {
 		return
 	}
 	q := req.URL.Query()

@@ -3,7 +3,6 @@ package server
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,7 +15,7 @@ import (
 	"github.com/belaybot/belay/rules/lifecycle"
 )
 
-// row is what lists show of an upgrade: some hundred bytes of a record of some
+// row is what lists show of an upgrade, some hundred bytes: its record has some
 // thousand.
 type row struct {
 	page.Item
@@ -25,27 +24,32 @@ type row struct {
 	text    string // what a search looks through, lower case
 }
 
-// board keeps the rows of all open upgrades and of those that ended last, so
-// that a list costs one small query: what has changed since. The state is the
-// truth; the board is thrown away and read anew from time to time, and so
-// forgets what was deleted or renamed.
+// board keeps the rows of all upgrades that are not over and of those that ended
+// last, so that a list costs one small query: what has changed since. Which they
+// are is asked anew from time to time: that lets go of what was deleted, or is no
+// longer among the last, and notices what was renamed. The state is the truth.
 type board struct {
 	state *store.Store
 	now   func() time.Time
 
 	mu    sync.Mutex
 	rows  map[string]row
-	list  []row // in the order in which they are shown; replaced, never changed
-	high  time.Time
-	whole time.Time // when all was read
+	list  []row     // in the order in which they are shown; replaced, never changed
+	high  time.Time // of the newest change that was read
+	whole time.Time // when it was asked which upgrades there are
 	asked time.Time // when it was asked what has changed
+	// unsorted is true while list is older than rows: also when only some of what
+	// has changed could be read.
+	unsorted bool
 }
 
 const (
-	maxRows    = 5000                   // of what is over
-	wholeEvery = 5 * time.Minute        // all is read anew
+	maxRows    = 5000                   // of what is over, when it is asked which there are
+	wholeEvery = 5 * time.Minute        // which there are is asked anew
 	fresh      = 100 * time.Millisecond // what many ask for at once is read once
+	atOnce     = 500                    // records are read at once
 
+	// Writes are seen a moment after their time, and replicas' clocks differ a little.
 	overlap       = 2 * time.Second
 	overlapShared = 15 * time.Second
 )
@@ -55,83 +59,82 @@ const (
 func (b *board) look(ctx context.Context) ([]row, time.Time, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	err := b.catchUp(ctx)
+	if b.unsorted {
+		b.sort()
+	}
+	return b.list, b.high, err
+}
+
+func (b *board) catchUp(ctx context.Context) error {
 	now := b.now()
 	if b.rows == nil || now.Sub(b.whole) > wholeEvery {
-		err := b.readAll(ctx, now)
-		return b.list, b.high, err
+		return b.readAll(ctx, now)
 	}
 	if d := now.Sub(b.asked); d >= 0 && d < fresh {
-		return b.list, b.high, nil
+		return nil
 	}
 	b.asked = now
-	// Writes are seen a moment after their time, and replicas' clocks differ a little.
 	from := b.high.Add(-overlap)
 	if b.state.Pool() != nil {
 		from = b.high.Add(-overlapShared)
 	}
-	changed := false
 	for {
 		some, err := b.state.ChangedSince(ctx, from, 1000)
 		if err != nil {
-			return b.list, b.high, err
+			return err
 		}
-		for _, c := range some {
-			if r, ok := b.rows[c.ID]; ok && r.version >= c.Version {
-				continue
-			}
-			u, err := b.state.Upgrade(ctx, c.ID)
-			if errors.Is(err, store.ErrNotFound) { // deleted meanwhile
-				continue
-			}
-			if err != nil {
-				return b.list, b.high, err
-			}
-			changed = b.take(u) || changed
+		if err := b.bring(ctx, some); err != nil {
+			return err
 		}
 		if len(some) < 1000 || !some[len(some)-1].Updated.After(from) {
-			break
+			return nil
 		}
 		from = some[len(some)-1].Updated
 	}
-	if changed {
-		b.sort()
-	}
-	return b.list, b.high, nil
 }
 
+// readAll asks which upgrades there are, and reads those that changed.
 func (b *board) readAll(ctx context.Context, now time.Time) error {
-	open, err := b.state.OpenUpgrades(ctx, "")
+	all, err := b.state.Newest(ctx, maxRows)
 	if err != nil {
 		return err
 	}
-	over, err := b.state.Upgrades(ctx, store.Filter{Limit: maxRows})
-	if err != nil {
-		return err
-	}
-	old := b.rows
-	b.rows = make(map[string]row, len(open)+len(over))
-	for _, u := range slices.Concat(over, open) {
-		if r, ok := old[u.ID]; ok && r.version == u.Version && r.Repository == u.Repository {
-			b.rows[u.ID] = r
-			continue
+	rows := make(map[string]row, len(all))
+	for _, c := range all {
+		if r, ok := b.rows[c.ID]; ok {
+			rows[c.ID] = r
 		}
-		b.take(u)
+	}
+	b.rows, b.unsorted = rows, true
+	if err := b.bring(ctx, all); err != nil {
+		return err
 	}
 	b.whole = now
-	b.sort()
 	return nil
 }
 
-// take keeps an upgrade, and reports whether it is another than before.
-func (b *board) take(u store.Upgrade) bool {
-	if u.Updated.After(b.high) {
-		b.high = u.Updated
+// bring reads those of the upgrades whose rows are older than they are.
+func (b *board) bring(ctx context.Context, list []store.Changed) error {
+	var ids []string
+	for _, c := range list {
+		if r, ok := b.rows[c.ID]; !ok || r.version < c.Version {
+			ids = append(ids, c.ID)
+		}
 	}
-	if r, ok := b.rows[u.ID]; ok && r.version >= u.Version && r.Repository == u.Repository {
-		return false
+	for some := range slices.Chunk(ids, atOnce) {
+		upgrades, err := b.state.UpgradesByID(ctx, some)
+		if err != nil {
+			return err
+		}
+		for _, u := range upgrades {
+			b.rows[u.ID], b.unsorted = rowOf(u), true
+			if u.Updated.After(b.high) {
+				b.high = u.Updated
+			}
+		}
 	}
-	b.rows[u.ID] = rowOf(u)
-	return true
+	return nil
 }
 
 func (b *board) sort() {
@@ -158,7 +161,7 @@ func (b *board) sort() {
 		}
 		return cmp.Or(y.Since.Compare(x.Since), cmp.Compare(x.ID, y.ID))
 	})
-	b.list = list
+	b.list, b.unsorted = list, false
 }
 
 // rowOf is the row of an upgrade. A record that cannot be read shows its columns.

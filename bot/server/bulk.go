@@ -3,9 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"regexp"
 
@@ -54,8 +52,7 @@ var runForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 // allowed answers whoever may not ask, or asks a server that cannot do it.
 func (s *Server) allowed(w http.ResponseWriter, req *http.Request) bool {
-	if !s.authorized(req) {
-		answer(w, http.StatusUnauthorized, refusal{Error: "no or wrong token: send it as `Authorization: Bearer TOKEN`"})
+	if !s.permitted(w, req) {
 		return false
 	}
 	if s.opts.Bulk == nil {
@@ -65,25 +62,12 @@ func (s *Server) allowed(w http.ResponseWriter, req *http.Request) bool {
 	return true
 }
 
-// read reads a JSON body of bounded size.
-func read(w http.ResponseWriter, req *http.Request, into any) bool {
-	err := json.NewDecoder(http.MaxBytesReader(w, req.Body, maxBulkBody)).Decode(into)
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		answer(w, http.StatusRequestEntityTooLarge, refusal{Error: fmt.Sprintf("more than %d MB: send it in parts", maxBulkBody>>20)})
-	case err != nil:
-		answer(w, http.StatusBadRequest, refusal{Error: "not the JSON that is expected: " + err.Error()})
-	}
-	return err == nil
-}
-
 func (s *Server) bulk(w http.ResponseWriter, req *http.Request) {
 	if !s.allowed(w, req) {
 		return
 	}
 	var body BulkRequest
-	if !read(w, req, &body) {
+	if !read(w, req, maxBulkBody, `{"run": …, "limit": …, "dispatches": […]}`, &body) {
 		return
 	}
 	switch {
@@ -146,7 +130,7 @@ func (s *Server) standing(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	var body StandingRequest
-	if !read(w, req, &body) {
+	if !read(w, req, maxBulkBody, `{"ids": […]}`, &body) {
 		return
 	}
 	if len(body.IDs) > MaxBulk {
@@ -168,22 +152,20 @@ func (s *Server) readStanding(ctx context.Context, ids []string) (Status, error)
 	if err != nil {
 		return out, err
 	}
-	seen := map[string]bool{}
+	seen, upgrades := map[string]bool{}, []string(nil)
 	for _, d := range list {
 		out.Dispatches = append(out.Dispatches, shownDispatch(d))
 		for _, o := range d.Outcomes {
-			if o.Upgrade == "" || seen[o.Upgrade] {
-				continue
+			if o.Upgrade != "" && !seen[o.Upgrade] {
+				seen[o.Upgrade], upgrades = true, append(upgrades, o.Upgrade)
 			}
-			seen[o.Upgrade] = true
-			u, err := s.opts.Store.Upgrade(ctx, o.Upgrade)
-			if err != nil {
-				return out, err
-			}
-			out.Upgrades = append(out.Upgrades, shownUpgrade(u))
 		}
 	}
-	return out, nil
+	found, err := s.opts.Store.UpgradesByID(ctx, upgrades)
+	for _, u := range found {
+		out.Upgrades = append(out.Upgrades, shownUpgrade(u))
+	}
+	return out, err
 }
 
 // Preview is what a dispatch would lead to in one place.
@@ -201,14 +183,9 @@ func (s *Server) preview(w http.ResponseWriter, req *http.Request) {
 	if !s.allowed(w, req) {
 		return
 	}
-	data, err := io.ReadAll(io.LimitReader(req.Body, intake.MaxPayload+1))
-	if err != nil {
-		answer(w, http.StatusBadRequest, refusal{Error: "the request broke off"})
-		return
-	}
-	d, err := intake.Parse(data)
-	if err != nil {
-		answer(w, http.StatusBadRequest, refusal{Error: err.Error()})
+	d, code, refused := readDispatch(req)
+	if refused.Error != "" {
+		answer(w, code, refused)
 		return
 	}
 	rows, err := s.opts.Bulk.Preview(req.Context(), d)

@@ -237,7 +237,7 @@ func (d *dashboard) problem(w http.ResponseWriter, req *http.Request, v viewer, 
 		answer(w, code, refusal{Error: strings.ToLower(title[:1]) + title[1:] + ": " + text})
 		return
 	}
-	d.show(w, req, code, "problem", page.Failure{Frame: d.frame(req, v, title), Code: code, Text: text, Way: way})
+	d.show(w, req, code, "problem", page.Failure{Frame: d.frame(req, v, title), Text: text, Way: way})
 }
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}

@@ -1,9 +1,7 @@
 package server
 
 import (
-	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 	"unicode"
@@ -55,16 +53,14 @@ func (s *Server) thaw(w http.ResponseWriter, req *http.Request) {
 }
 
 func (s *Server) freezeRequest(w http.ResponseWriter, req *http.Request) (f FreezeRequest, ok bool) {
-	if !s.authorized(req) {
-		answer(w, http.StatusUnauthorized, refusal{Error: "no or wrong token: send it as `Authorization: Bearer TOKEN`"})
+	if !s.permitted(w, req) {
 		return f, false
 	}
 	if s.opts.Freezer == nil {
 		answer(w, http.StatusNotImplemented, refusal{Error: "nothing can be frozen here"})
 		return f, false
 	}
-	if err := json.NewDecoder(io.LimitReader(req.Body, 64<<10)).Decode(&f); err != nil {
-		answer(w, http.StatusBadRequest, refusal{Error: "not JSON: send {\"who\": …, \"reason\": …, \"repository\": …}"})
+	if !read(w, req, 64<<10, `{"who": …, "reason": …, "repository": …}`, &f) {
 		return f, false
 	}
 	f.Who, f.Reason, f.Repository = line(f.Who), line(f.Reason), strings.TrimSpace(f.Repository)

@@ -45,6 +45,7 @@ func TestFreezeByHTTP(t *testing.T) {
 		{"nobody says who", "/api/freeze", "token", `{"repository":"acme/home-ops"}`, nil, 400, `"field":"who"`, ""},
 		{"a wrong token", "/api/freeze", "another", `{"who":"ana"}`, nil, 401, "token", ""},
 		{"no JSON", "/api/thaw", "token", `who=ana`, nil, 400, "not JSON", ""},
+		{"far too much", "/api/freeze", "token", `{"who":"` + strings.Repeat("a", 70_000) + `"}`, nil, 413, "64 kB", ""},
 		{"a repository that is not served", "/api/freeze", "token", `{"repository":"acme/gone","who":"ana"}`,
 			&reconcile.UnknownRepositoryError{Name: "acme/gone", Installed: []string{"acme/home-ops"}}, 400, "there are acme/home-ops", "freeze acme/gone by ana: "},
 		{"a broken state", "/api/thaw", "token", `{"who":"ana"}`, errors.New("secret details"), 503, "try again", "thaw  by ana"},

@@ -332,8 +332,7 @@ func (d *dashboard) repository(w http.ResponseWriter, req *http.Request, v viewe
 	}
 	view.Limit = fmt.Sprintf("%d upgrades may start within %s. No window is open: the next upgrade opens one.", s.Limit, page.Lasts(s.Window))
 	if !s.Opened.IsZero() {
-		view.Until = s.Opened.Add(s.Window)
-		view.Limit = fmt.Sprintf("%d of %d upgrades have started; the window ends in %s.", s.Started, s.Limit, page.Lasts(view.Until.Sub(d.now())))
+		view.Limit = fmt.Sprintf("%d of %d upgrades have started; the window ends in %s.", s.Started, s.Limit, page.Lasts(s.Opened.Add(s.Window).Sub(d.now())))
 	}
 	services := map[string]int{}
 	for _, r := range got.rows {

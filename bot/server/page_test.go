@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -461,4 +462,51 @@ func TestPageSkippedOfOthers(t *testing.T) {
 			t.Errorf("%s looks at /skipped%s and sees too much", tc.who, tc.query)
 		}
 	}
+}
+
+// TestPageForgets has upgrades deleted and their repository renamed, and the
+// state fail meanwhile.
+func TestPageForgets(t *testing.T) {
+	var mu sync.Mutex
+	now := time.Now()
+	pass := func(d time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		now = now.Add(d)
+	}
+	s := newScene(t, func(o *server.Options) {
+		o.Dashboard.Auth = server.AuthNone
+		o.Now = func() time.Time {
+			mu.Lock()
+			defer mu.Unlock()
+			return now
+		}
+	})
+	s.fill()
+	c := s.as("")
+	shown := func(want int, what string, names ...string) {
+		t.Helper()
+		code, body := s.get(c, "/")
+		if code != want {
+			t.Fatalf("HTTP %d, want %d", code, want)
+		}
+		for _, name := range names {
+			if has := strings.Contains(body, name); has != (what == "shown") {
+				t.Errorf("%s is not %s", name, what)
+			}
+		}
+	}
+	shown(200, "shown", "acme/home-ops", "phpipam", "linkwarden")
+	if err := s.store.Rename(t.Context(), "acme/home-ops", "bo/things"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.store.DB().Exec("DELETE FROM upgrades WHERE id = 'uaborted'"); err != nil {
+		t.Fatal(err)
+	}
+	pass(6 * time.Minute)
+	mend := s.lose("upgrades")
+	shown(503, "shown")
+	mend()
+	shown(200, "shown", "bo/things", "linkwarden")
+	shown(200, "not shown", "acme/home-ops", "phpipam")
 }

@@ -13,6 +13,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -215,19 +216,9 @@ func (s *Server) takeDispatch(w http.ResponseWriter, req *http.Request) (int, an
 	if !s.authorized(req) {
 		return http.StatusUnauthorized, refusal{Error: "no or wrong token: send it as `Authorization: Bearer TOKEN` or `X-Belay-Token: TOKEN`"}
 	}
-	data, err := io.ReadAll(io.LimitReader(req.Body, intake.MaxPayload+1))
-	if err != nil {
-		return http.StatusBadRequest, refusal{Error: "the request broke off"}
-	}
-	d, err := intake.Parse(data)
-	var field *intake.FieldError
-	switch {
-	case errors.Is(err, intake.ErrTooLarge):
-		return http.StatusRequestEntityTooLarge, refusal{Error: err.Error()}
-	case errors.As(err, &field):
-		return http.StatusBadRequest, refusal{Error: err.Error(), Field: field.Field}
-	case err != nil:
-		return http.StatusBadRequest, refusal{Error: err.Error()}
+	d, code, refused := readDispatch(req)
+	if refused.Error != "" {
+		return code, refused
 	}
 	id, isNew, err := s.keep(req.Context(), d, "diun", "")
 	if err != nil {
@@ -238,6 +229,26 @@ func (s *Server) takeDispatch(w http.ResponseWriter, req *http.Request) (int, an
 		s.opts.Log.Info("dispatch", "id", id, "image", about(d), "tag", d.Tag, "status", d.Status)
 	}
 	return takenCode(isNew), accepted{ID: id, New: isNew}
+}
+
+// readDispatch reads the dispatch that a request carries. Where there is none, it
+// says what to answer.
+func readDispatch(req *http.Request) (plan.Dispatch, int, refusal) {
+	data, err := io.ReadAll(io.LimitReader(req.Body, intake.MaxPayload+1))
+	if err != nil {
+		return plan.Dispatch{}, http.StatusBadRequest, refusal{Error: "the request broke off"}
+	}
+	d, err := intake.Parse(data)
+	var field *intake.FieldError
+	switch {
+	case errors.Is(err, intake.ErrTooLarge):
+		return d, http.StatusRequestEntityTooLarge, refusal{Error: err.Error()}
+	case errors.As(err, &field):
+		return d, http.StatusBadRequest, refusal{Error: err.Error(), Field: field.Field}
+	case err != nil:
+		return d, http.StatusBadRequest, refusal{Error: err.Error()}
+	}
+	return d, http.StatusOK, refusal{}
 }
 
 // takenCode is how a dispatch is answered that was taken.
@@ -273,6 +284,30 @@ func (s *Server) authorized(req *http.Request) bool {
 	}
 	a, b := sha256.Sum256([]byte(want)), sha256.Sum256([]byte(got))
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1 && want != ""
+}
+
+// permitted answers whoever has not the token that a script has to have: the one
+// of dispatches.
+func (s *Server) permitted(w http.ResponseWriter, req *http.Request) bool {
+	if s.authorized(req) {
+		return true
+	}
+	answer(w, http.StatusUnauthorized, refusal{Error: "no or wrong token: send it as `Authorization: Bearer TOKEN`"})
+	return false
+}
+
+// read reads a JSON body of bounded size, and answers whoever sends another one.
+// form is what was to be sent.
+func read(w http.ResponseWriter, req *http.Request, most int64, form string, into any) bool {
+	err := json.NewDecoder(http.MaxBytesReader(w, req.Body, most)).Decode(into)
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		answer(w, http.StatusRequestEntityTooLarge, refusal{Error: fmt.Sprintf("the body is larger than %d kB", most>>10)})
+	case err != nil:
+		answer(w, http.StatusBadRequest, refusal{Error: "not JSON of the form " + form + ": " + err.Error()})
+	}
+	return err == nil
 }
 
 // keepDeliveries is how long a delivery's id is remembered: longer than GitHub

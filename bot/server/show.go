@@ -52,7 +52,7 @@ func (d *dashboard) upgrade(w http.ResponseWriter, req *http.Request, v viewer) 
 		return
 	}
 	group := lifecycle.GroupOf(lifecycle.State(u.State), s.Waits)
-	view := page.Upgrade{Frame: d.frame(req, v, u.Service+" "+u.From+" → "+u.To), Upgrade: u, Shown: s, Group: group, Tone: page.Tone(u.State, group),
+	view := page.Upgrade{Frame: d.frame(req, v, u.Service+" "+u.From+" → "+u.To), Upgrade: u, Shown: s, Tone: page.Tone(u.State, group),
 		May: v.writes(u.Repository), Head: head(u, s)}
 	var err error
 	if view.Ladder, err = d.ladder(req, u, s); err != nil {

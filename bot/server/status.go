@@ -78,8 +78,7 @@ type Outcome struct {
 // status answers GET /api/status with the newest upgrades and dispatches. It
 // asks for the same token as a dispatch.
 func (s *Server) status(w http.ResponseWriter, req *http.Request) {
-	if !s.authorized(req) {
-		answer(w, http.StatusUnauthorized, refusal{Error: "no or wrong token: send it as `Authorization: Bearer TOKEN`"})
+	if !s.permitted(w, req) {
 		return
 	}
 	limit := 100

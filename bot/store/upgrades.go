@@ -373,32 +373,3 @@ func (s *Store) Rename(ctx context.Context, from, to string) error {
 		return err
 	})
 }
-
-// Changed is an upgrade that was written, without what was.
-type Changed struct {
-	ID      string
-	Version int64
-	Updated time.Time
-}
-
-// ChangedSince lists up to limit upgrades that were written at or after a
-// moment, in the order in which they were. It costs little, so that it may be
-// asked every second.
-func (s *Store) ChangedSince(ctx context.Context, t time.Time, limit int) ([]Changed, error) {
-	rows, err := s.read.QueryContext(ctx, s.sql("SELECT id, version, updated FROM upgrades WHERE updated >= ? ORDER BY updated, id LIMIT ?"), micro(t), limit)
-	if err != nil {
-		return nil, s.trouble(err)
-	}
-	defer rows.Close()
-	var out []Changed
-	for rows.Next() {
-		var c Changed
-		var updated int64
-		if err := rows.Scan(&c.ID, &c.Version, &updated); err != nil {
-			return nil, err
-		}
-		c.Updated = moment(updated)
-		out = append(out, c)
-	}
-	return out, rows.Err()
-}

@@ -79,7 +79,7 @@ type Frame struct {
 
 var parsed = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("").Funcs(template.FuncMap{
-		"asset": href, "spans": Spans, "ago": Ago, "lasts": Lasts, "stamp": stamp, "clock": clock, "tone": Tone, "plural": plural, "safeURL": safeURL,
+		"asset": href, "spans": Spans, "ago": Ago, "lasts": Lasts, "stamp": stamp, "clock": clock, "plural": plural, "safeURL": safeURL,
 		"pull": pullURL, "commit": commitURL, "short": short, "never": time.Time.IsZero, "add": func(a, b int) int { return a + b }, "title": title,
 		"pair": func(now time.Time, items []Item) Rows { return Rows{now, items} }, "one": func(i *Item) []Item { return []Item{*i} }, "pathEscape": url.PathEscape,
 	}).ParseFS(templates, "templates/*.html"))

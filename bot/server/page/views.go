@@ -108,9 +108,7 @@ type Upgrade struct {
 	Frame
 	store.Upgrade
 	Shown    reconcile.Shown
-	Group    lifecycle.Group
 	Tone     string
-	Headline string
 	Ladder   []Rung
 	Left     []string // versions that are no rungs, and why
 	Stopped  string   // why no step follows by itself
@@ -153,7 +151,6 @@ type Repository struct {
 	Limit    string // how the rate limit stands, in words
 	Started  int
 	Upgrades int // allowed per window
-	Until    time.Time
 	Counts   []Choice
 	Services []Choice
 	Bars     []Bar // of the rate limit
@@ -180,7 +177,6 @@ func Bars(started, limit int) []Bar {
 // Failure is the view of problem.html: a page that could not be shown.
 type Failure struct {
 	Frame
-	Code int
 	Text string
 	Way  string // what to do about it
 }
