@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
+	"strings"
 	"time"
 
 	gh "github.com/google/go-github/v60/github"
@@ -38,18 +40,40 @@ func Convert(ctx context.Context, opts Options, code string) (Created, error) {
 	if err != nil {
 		return Created{}, err
 	}
-	c := gh.NewClient(&http.Client{Transport: app.opts.HTTP, Timeout: 30 * time.Second})
+	c := gh.NewClient(&http.Client{Transport: app.opts.HTTP, Timeout: 30 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}) // the code is for nobody else
 	c.BaseURL = app.api
 	got, _, err := c.Apps.CompleteAppManifest(ctx, code)
 	if err = meaning(err); errors.Is(err, ErrNotFound) {
 		return Created{}, fmt.Errorf("GitHub does not know the code any more: it is good once, and for an hour; begin again: %w", ErrNotFound)
 	}
 	if err != nil {
-		return Created{}, fmt.Errorf("asking GitHub for the App's credentials: %w", err)
+		return Created{}, fmt.Errorf("asking GitHub for the App's credentials: %w", without(code, err))
 	}
 	out := Created{ID: got.GetID(), Slug: got.GetSlug(), Owner: got.GetOwner().GetLogin(), URL: got.GetHTMLURL(), Key: got.GetPEM(), WebhookSecret: got.GetWebhookSecret(), ClientID: got.GetClientID(), ClientSecret: got.GetClientSecret()}
 	if out.ID <= 0 || out.Key == "" || out.WebhookSecret == "" {
 		return Created{}, errors.New("GitHub's answer lacks the App's number, key or webhook secret")
 	}
 	return out, nil
+}
+
+// without is an error in whose text a secret does not stand, which is part of
+// the address that was asked: errors of HTTP clients hold addresses. Of what it
+// was, only the kind is left.
+func without(secret string, err error) error {
+	var limited *Limited
+	if errors.As(err, &limited) {
+		return limited
+	}
+	var at *url.Error
+	for errors.As(err, &at) {
+		err = at.Err
+	}
+	text := strings.ReplaceAll(err.Error(), secret, "[secret]")
+	for _, kind := range []error{ErrNoAccess, ErrNotFound, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, kind) {
+			return fmt.Errorf("%w: %s", kind, strings.TrimPrefix(text, kind.Error()+": "))
+		}
+	}
+	return errors.New(text)
 }
