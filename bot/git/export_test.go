@@ -9,3 +9,10 @@ func (m *Mirror) Waiting() int {
 	}
 	return m.next.waiting
 }
+
+// Dir is where the mirror lies.
+func (m *Mirror) Dir() string { return m.dir }
+
+// Pending is the file that says that a pack is on its way, or its boundary is
+// not known yet.
+const Pending = pending

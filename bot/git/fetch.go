@@ -173,15 +173,21 @@ func request(advertised *packp.AdvRefs, store *filesystem.Storage, depth int) (*
 	return req, err
 }
 
-// receive puts the pack that answers req into the store. A pack that breaks off leaves nothing behind.
+// receive puts the pack that answers req into the store, and then where its
+// history ends. A pack that breaks off leaves nothing behind.
 func (m *Mirror) receive(ctx context.Context, store *filesystem.Storage, session transport.UploadPackSession, req *packp.UploadPackRequest) error {
 	answer, err := session.UploadPack(ctx, req)
 	if err != nil {
 		return err
 	}
 	defer answer.Close()
-	if err := limit(store, answer.ShallowUpdate); err != nil {
-		return err
+	// The boundary counts once the commits are there that it names: the remote
+	// takes them for ours. Whoever finds it pending begins anew.
+	cut := len(answer.Shallows)+len(answer.Unshallows) > 0
+	if cut {
+		if err := replace(filepath.Join(m.dir, pending), ""); err != nil {
+			return err
+		}
 	}
 	var pack io.Reader = answer
 	switch {
@@ -192,10 +198,17 @@ func (m *Mirror) receive(ctx context.Context, store *filesystem.Storage, session
 	}
 	err = packfile.UpdateObjectStorage(store, pack)
 	if err == nil || errors.Is(err, packfile.ErrEmptyPackfile) {
-		return nil
+		if !cut {
+			return nil
+		}
+		if err := limit(store, answer.ShallowUpdate); err != nil {
+			return err
+		}
+		return os.Remove(filepath.Join(m.dir, pending))
 	}
 	// One fetch runs at a time, so any pack that is being written is this one.
 	left, _ := filepath.Glob(filepath.Join(m.dir, "objects/pack/tmp_pack_*"))
+	left = append(left, filepath.Join(m.dir, pending))
 	for _, file := range left {
 		if e := os.Remove(file); e != nil && !errors.Is(e, fs.ErrNotExist) {
 			err = errors.Join(err, e)

@@ -45,6 +45,11 @@ func (m *Mirror) load() error {
 	if err := m.clear(); err != nil {
 		return err
 	}
+	if _, err := os.Stat(filepath.Join(m.dir, pending)); err == nil {
+		return fmt.Errorf("%w: it is not known where its history ends", errBroken)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	if err := m.checkPacks(); err != nil {
 		return err
 	}

@@ -16,11 +16,13 @@ import (
 // errShallow means that a history goes on beyond what was fetched.
 var errShallow = errors.New("the history was not fetched that far")
 
+// pending is a file that is there from before a pack comes until it is recorded
+// where its history ends. What a process leaves that ended in between cannot be
+// told from a whole history.
+const pending = "shallow.pending"
+
 // limit records where the history that was fetched ends.
 func limit(store *filesystem.Storage, u packp.ShallowUpdate) error {
-	if len(u.Shallows) == 0 && len(u.Unshallows) == 0 {
-		return nil
-	}
 	ends, err := store.Shallow()
 	if err != nil {
 		return err

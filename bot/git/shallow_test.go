@@ -4,6 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/belaybot/belay/bot/git"
@@ -136,5 +143,145 @@ func TestShallowMirrorFetchesHistoryWhenAsked(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// breakOff has the upstream break off its next pack after n bytes, and calls between
+// before it does: what lies on the disk then is what a killed run leaves.
+func (u *upstream) breakOff(n int, between func()) {
+	inner := u.before
+	u.before = func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, "/git-upload-pack") {
+			return inner != nil && inner(w, r)
+		}
+		u.before = inner
+		rec := httptest.NewRecorder()
+		u.serve(rec, r)
+		body := rec.Body.Bytes()
+		w.Header().Set("Content-Type", rec.Header().Get("Content-Type"))
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		_, _ = w.Write(body[:min(n, len(body))])
+		_ = http.NewResponseController(w).Flush()
+		between()
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// bounded holds the boundary against what is there: a commit that it names and
+// that is not there is one that the remote will not send.
+func bounded(t *testing.T, m *git.Mirror) {
+	t.Helper()
+	ends, err := os.ReadFile(filepath.Join(m.Dir(), "shallow"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	for _, sha := range strings.Fields(string(ends)) {
+		if _, err := m.Tree(sha); err != nil {
+			t.Errorf("the history is said to end at %s, which is not there: %v", sha, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(m.Dir(), git.Pending)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a boundary is pending: %v", err)
+	}
+}
+
+// TestShallowMirrorSurvivesABreak: neither a pack that broke off nor a run that
+// was killed while it came, or when all of it had come, leaves a mirror that
+// believes to have what it has not.
+func TestShallowMirrorSurvivesABreak(t *testing.T) {
+	ctx := context.Background()
+	works := func(t *testing.T, u *upstream, m *git.Mirror, all []string) {
+		t.Helper()
+		if err := m.Fetch(ctx); err != nil {
+			t.Fatal(err)
+		}
+		head := all[len(all)-1]
+		resolve(t, m, "main", head)
+		content(t, m, head, "web/main.tf", strconv.Itoa(len(all)-1)+"\n")
+		got, err := m.Commits(ctx, all[3], head)
+		if err != nil || len(got) != len(all)-4 {
+			t.Errorf("%d commits, want %d: %v", len(got), len(all)-4, err)
+		}
+		sha := mustCommit(t, m, bump(head, map[string]string{"web/main.tf": "new\n"}))
+		if err := m.Push(ctx, sha, "belay/web/1.1", ""); err != nil {
+			t.Fatal(err)
+		}
+		u.git("fsck", "--strict")
+	}
+	for _, tc := range []struct {
+		name  string
+		bytes int // of the answer that come
+	}{
+		{"before anything came", 0},
+		{"in the middle of the boundary", 30},
+		{"after the boundary", 120},
+		{"in the middle of the pack", 600},
+	} {
+		for _, killed := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, killed %v", tc.name, killed), func(t *testing.T) {
+				u := newUpstream(t)
+				u.git("config", "uploadpack.allowAnySHA1InWant", "true")
+				all := history(u, 10)
+				m, err := git.OpenShallow(t.TempDir()+"/m", u.remote())
+				if err != nil {
+					t.Fatal(err)
+				}
+				left := t.TempDir() + "/left"
+				u.breakOff(tc.bytes, func() {
+					if err := os.CopyFS(left, os.DirFS(m.Dir())); err != nil {
+						t.Error(err)
+					}
+				})
+				if err := m.Fetch(ctx); err == nil {
+					t.Fatal("a pack that broke off is whole")
+				}
+				bounded(t, m)
+				// Meanwhile the branch goes on.
+				all = append(all, u.commit("main", 10, map[string]string{"web/main.tf": "10\n"}))
+				if killed {
+					if m, err = git.OpenShallow(left, u.remote()); err != nil {
+						t.Fatal(err)
+					}
+					bounded(t, m)
+				}
+				works(t, u, m, all)
+			})
+		}
+	}
+}
+
+// TestShallowMirrorKilledBeforeTheBoundaryIsKnown: a run that ended between the
+// pack and its boundary is begun anew.
+func TestShallowMirrorKilledBeforeTheBoundaryIsKnown(t *testing.T) {
+	ctx := context.Background()
+	u := newUpstream(t)
+	u.git("config", "uploadpack.allowAnySHA1InWant", "true")
+	all := history(u, 10)
+	m := u.shallow()
+	left := t.TempDir() + "/left"
+	if err := os.CopyFS(left, os.DirFS(m.Dir())); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(left+"/shallow", left+"/"+git.Pending); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(left + "/packed-refs"); err != nil {
+		t.Fatal(err)
+	}
+	m, err := git.OpenShallow(left, u.remote())
+	if err != nil {
+		t.Fatal(err)
+	}
+	bounded(t, m)
+	if _, err := m.Tree(all[9]); !errors.Is(err, git.ErrUnknownRevision) {
+		t.Errorf("what was left is trusted: %v", err)
+	}
+	if err := m.Fetch(ctx); err != nil {
+		t.Fatal(err)
+	}
+	bounded(t, m)
+	got, err := m.Commits(ctx, all[3], all[9])
+	if err != nil || len(got) != 6 {
+		t.Errorf("%d commits, want 6: %v", len(got), err)
 	}
 }

@@ -28,6 +28,7 @@ type upstream struct {
 	gets atomic.Int64 // conversations that began
 	sent atomic.Int64 // bytes of the last push
 
+	serve http.HandlerFunc // as git does
 	// before answers instead of git when it returns true.
 	before func(w http.ResponseWriter, r *http.Request) bool
 }
@@ -47,10 +48,7 @@ func newUpstream(t testing.TB) *upstream {
 		Path: filepath.Join(execPath, "git-http-backend"), Stderr: io.Discard,
 		Env: append(environment(), "GIT_PROJECT_ROOT="+root, "GIT_HTTP_EXPORT_ALL=1"),
 	}
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if u.before != nil && u.before(w, r) {
-			return
-		}
+	u.serve = func(w http.ResponseWriter, r *http.Request) {
 		if name, password, ok := r.BasicAuth(); !ok || name != "x-access-token" || password != token {
 			w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
 			http.Error(w, "no, "+r.Header.Get("Authorization")+" ("+password+") is not it", http.StatusUnauthorized)
@@ -63,6 +61,11 @@ func newUpstream(t testing.TB) *upstream {
 			u.sent.Store(r.ContentLength)
 		}
 		backend.ServeHTTP(w, r)
+	}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if u.before == nil || !u.before(w, r) {
+			u.serve(w, r)
+		}
 	}))
 	t.Cleanup(srv.Close)
 	u.url = srv.URL + "/infra.git"
