@@ -228,7 +228,15 @@ func TestShallowMirrorSurvivesABreak(t *testing.T) {
 				}
 				left := t.TempDir() + "/left"
 				u.breakOff(tc.bytes, func() {
-					if err := os.CopyFS(left, os.DirFS(m.Dir())); err != nil {
+					// What has come is still being written, so a file may go in the middle of it.
+					err := fs.ErrNotExist
+					for errors.Is(err, fs.ErrNotExist) {
+						if err := os.RemoveAll(left); err != nil {
+							t.Error(err)
+						}
+						err = os.CopyFS(left, os.DirFS(m.Dir()))
+					}
+					if err != nil {
 						t.Error(err)
 					}
 				})
