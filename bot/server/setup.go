@@ -98,6 +98,7 @@ func (s *Setup) Handler() http.Handler {
 type setupView struct {
 	Step               string // "token", "form", "github", "done", "problem"
 	Problem            string
+	Over               bool // there is nothing to begin again
 	Token              string
 	Base               string
 	Organization, Name string
@@ -130,7 +131,7 @@ func (s *Setup) show(w http.ResponseWriter, code int, v setupView) {
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
-	// The token is in the address: it goes to nobody else.
+	// The token may be in the address: it goes to nobody else.
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'; form-action 'self' "+origin(s.opts.GitHub.URL))
 	w.WriteHeader(code)
@@ -151,18 +152,34 @@ func (s *Setup) allowed(token string) bool {
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1 && s.opts.Token != ""
 }
 
+// form shows what is asked for next, and changes nothing. The address in the log
+// carries the token; who types it sends it by POST, so that it stays out of
+// addresses.
 func (s *Setup) form(w http.ResponseWriter, r *http.Request) {
-	token := r.URL.Query().Get("token")
-	switch {
-	case s.isOver():
-		s.show(w, http.StatusGone, setupView{Step: "problem", Problem: "belay is set up already."})
-	case token == "":
+	s.ask(w, r, r.URL.Query().Get("token"))
+}
+
+func (s *Setup) ask(w http.ResponseWriter, r *http.Request, token string) {
+	if token == "" && !s.isOver() {
 		s.show(w, http.StatusOK, setupView{Step: "token"})
-	case !s.allowed(token):
-		s.show(w, http.StatusForbidden, setupView{Step: "token", Problem: "This is not the token. It changes whenever belay starts."})
-	default:
+		return
+	}
+	if s.admits(w, token) {
 		s.show(w, http.StatusOK, setupView{Step: "form", Token: token, Base: s.base(r), Name: appName(s.base(r))})
 	}
+}
+
+// admits answers whoever does not have the token, or comes too late.
+func (s *Setup) admits(w http.ResponseWriter, token string) bool {
+	switch {
+	case s.isOver():
+		s.show(w, http.StatusGone, setupView{Step: "problem", Over: true, Problem: "belay has its GitHub App already, and the token is good no more."})
+	case !s.allowed(token):
+		s.show(w, http.StatusForbidden, setupView{Step: "token", Problem: "This is not the token. belay makes a new one whenever it starts: take the last one in its log."})
+	default:
+		return true
+	}
+	return false
 }
 
 func (s *Setup) isOver() bool {
@@ -202,17 +219,21 @@ const maxName = 34
 // organizationForm matches the name of an organisation: "acme", "acme-home"; not "acme/x".
 var organizationForm = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})$`)
 
-// begin shows the manifest on its way to GitHub: the person posts it there.
+// begin takes the token that somebody typed, or shows the manifest on its way to
+// GitHub: the person posts it there.
 func (s *Setup) begin(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	if err := r.ParseForm(); err != nil {
 		plainText(w, http.StatusBadRequest, "the form cannot be read")
 		return
 	}
+	if !r.PostForm.Has("url") {
+		s.ask(w, r, r.PostForm.Get("token"))
+		return
+	}
 	v := setupView{Step: "form", Token: r.PostForm.Get("token"), Base: strings.TrimSuffix(strings.TrimSpace(r.PostForm.Get("url")), "/"),
 		Organization: strings.TrimSpace(r.PostForm.Get("organization")), Name: strings.TrimSpace(r.PostForm.Get("name"))}
-	if s.isOver() || !s.allowed(v.Token) {
-		s.show(w, http.StatusForbidden, setupView{Step: "token", Problem: "This is not the token. It changes whenever belay starts."})
+	if !s.admits(w, v.Token) {
 		return
 	}
 	u, err := url.Parse(v.Base)
@@ -279,7 +300,10 @@ func (s *Setup) again() {
 	s.over = false
 }
 
-// finish turns GitHub's code into the App's credentials and keeps them.
+// finish turns GitHub's code into the App's credentials and keeps them. GitHub
+// sends the browser here by GET, and the state, good once and known to nobody
+// else, stands for the person: whoever closed the page before pressing one more
+// button would have an App whose credentials nobody can get any more.
 func (s *Setup) finish(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	b, ok := s.take(q.Get("state"))

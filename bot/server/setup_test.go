@@ -114,8 +114,14 @@ func form(changes ...string) url.Values {
 func TestSetupFromNothingToTheCredentials(t *testing.T) {
 	for _, organization := range []string{"", "acme"} {
 		n := newNewcomer(t)
-		if code, page := n.get("/setup"); code != http.StatusOK || !strings.Contains(page, "Token of the log") {
+		if code, page := n.get("/setup"); code != http.StatusOK || !strings.Contains(page, "Token from belay's log") {
 			t.Errorf("without a token: %d\n%s", code, page)
+		}
+		if _, page := n.get("/setup"); !strings.Contains(page, `<form method="post" action="/setup">`) || strings.Contains(page, `method="get"`) {
+			t.Errorf("the token that is typed goes into the address:\n%s", page)
+		}
+		if code, page := n.post(url.Values{"token": {"t0ken"}}); code != http.StatusOK || !strings.Contains(page, "Pull requests: read and write") {
+			t.Errorf("with the token typed: %d\n%s", code, page)
 		}
 		code, page := n.get("/setup?token=t0ken")
 		if code != http.StatusOK || !strings.Contains(page, "Pull requests: read and write") || !strings.Contains(page, "repository_dispatch") {
@@ -150,8 +156,15 @@ func TestSetupFromNothingToTheCredentials(t *testing.T) {
 		if code, _ := n.get(back.RequestURI()); code != http.StatusForbidden {
 			t.Errorf("the way back is good twice: %d", code)
 		}
-		if code, _ := n.get("/setup?token=t0ken"); code != http.StatusGone {
-			t.Errorf("the token is good twice: %d", code)
+		for name, again := range map[string]func() (int, string){
+			"the address of the log": func() (int, string) { return n.get("/setup?token=t0ken") },
+			"no token":               func() (int, string) { return n.get("/setup") },
+			"the token typed":        func() (int, string) { return n.post(url.Values{"token": {"t0ken"}}) },
+			"the form":               func() (int, string) { return n.post(form()) },
+		} {
+			if code, page := again(); code != http.StatusGone || !strings.Contains(page, "has its GitHub App already") || strings.Contains(page, "Begin again") {
+				t.Errorf("afterwards, %s: HTTP %d\n%s", name, code, page)
+			}
 		}
 	}
 }
@@ -164,6 +177,7 @@ func TestSetupIsForWhoHasTheTokenAlone(t *testing.T) {
 		do   func() (int, string)
 	}{
 		{"another token", http.StatusForbidden, func() (int, string) { return n.get("/setup?token=guessed") }},
+		{"another token typed", http.StatusForbidden, func() (int, string) { return n.post(url.Values{"token": {"guessed"}}) }},
 		{"a form without the token", http.StatusForbidden, func() (int, string) { return n.post(form("token", "")) }},
 		{"a form with another", http.StatusForbidden, func() (int, string) { return n.post(form("token", "guessed")) }},
 		{"a way back that nobody began", http.StatusForbidden, func() (int, string) { return n.get("/setup/done?code=x&state=y") }},

@@ -164,7 +164,7 @@ func (f *setupFlags) run(ctx context.Context, app *appFlags, kubeconfig, listen 
 	if base == "" {
 		base = addressOf(l)
 	}
-	log.Warn("there is no GitHub App yet: open the address to create it; the token in it is good once", "address", base+"/setup?token="+url.QueryEscape(token))
+	log.Warn("there is no GitHub App yet: open the address to create it; the token in it is good until that is done, or belay starts again", "address", base+"/setup?token="+url.QueryEscape(token))
 	stop := func() error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 		defer cancel()
