@@ -30,7 +30,7 @@ func TestDeployCurrent(t *testing.T) {
 	}
 	used := ""
 	for _, file := range []string{"alerts.yaml", "grafana-dashboard.json"} {
-		data, err := os.ReadFile("../../deploy/" + file)
+		data, err := os.ReadFile("../../deploy/monitoring/" + file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +50,7 @@ func TestDeployCurrent(t *testing.T) {
 }
 
 func TestGrafanaDashboard(t *testing.T) {
-	data, err := os.ReadFile("../../deploy/grafana-dashboard.json")
+	data, err := os.ReadFile("../../deploy/monitoring/grafana-dashboard.json")
 	if err != nil {
 		t.Fatal(err)
 	}

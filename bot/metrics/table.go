@@ -99,7 +99,7 @@ func Doc() string {
 	var b strings.Builder
 	b.WriteString("# Metrics\n\n<!-- Generated from bot/metrics/table.go by `make golden`. -->\n\n" +
 		"`GET /metrics` shows these, and the usual `go_*` and `process_*`. Counters are of one process and begin anew when it does; gauges that are read from the state are the\n" +
-		"same in every replica: take their maximum. `deploy/alerts.yaml` has rules for Prometheus on them, `deploy/grafana-dashboard.json` a dashboard.\n\n" +
+		"same in every replica: take their maximum. `deploy/monitoring/alerts.yaml` has rules for Prometheus on them, `deploy/monitoring/grafana-dashboard.json` a dashboard.\n\n" +
 		"| metric | type | what it says | labels |\n| --- | --- | --- | --- |\n")
 	for _, d := range table {
 		var labels []string

@@ -18,7 +18,7 @@ import (
 	"github.com/prometheus/prometheus/promql/promqltest"
 )
 
-const file = "../../deploy/alerts.yaml"
+const file = "../../deploy/monitoring/alerts.yaml"
 
 func rules(t *testing.T) []rulefmt.Rule {
 	t.Helper()
