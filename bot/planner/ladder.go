@@ -58,7 +58,7 @@ func (p *Planner) Step(ctx context.Context, inv *terraform.Inventory, r Result, 
 	if old.Chosen {
 		w.Rule = old.Rule
 	}
-	w.Released, w.Left = plan.Released(from, to, found.notes.Releases)
+	w.Released, w.Left = found.candidate.Released(found.notes.Releases)
 	w.Left = append(w.Left, c.Blocked...)
 	for _, l := range old.Left { // the registry is not asked again
 		if l.Why == noImage || l.Why == noChart {
@@ -77,6 +77,9 @@ func (p *Planner) Step(ctx context.Context, inv *terraform.Inventory, r Result, 
 		app, digest, missing, err := p.image(ctx, r.Dispatch, found.candidate, &old, rung)
 		if err != nil {
 			return Step{}, true, err
+		}
+		if version.CompareReleases(rung, to) != 0 && missing == "" { // the end was let through when it was dispatched
+			missing = found.candidate.Rung(rung, app, digest).Unwanted()
 		}
 		if missing != "" {
 			w.Left = append(w.Left, ladder.Left{Version: l.To(), Why: missing})
@@ -119,8 +122,10 @@ const askFor = 20 * time.Second
 func (p *Planner) image(ctx context.Context, d plan.Dispatch, c plan.Candidate, l *ladder.Ladder, rung version.Tag) (app, digest, missing string, err error) {
 	first := c.Targets[0]
 	top := version.CompareReleases(rung, c.To) == 0
-	if top {
-		app, digest = first.AppTo, first.Digest
+	for _, t := range c.Targets {
+		if top { // not every pin carries a digest
+			app, digest = cmp.Or(app, t.AppTo), cmp.Or(digest, t.Digest)
+		}
 	}
 	carries := slices.ContainsFunc(c.Targets, func(t plan.Target) bool { return t.Pin.Digest != nil })
 	asked := slices.ContainsFunc(l.Asked, func(a ladder.Answer) bool { return a.Version == rung.String() })

@@ -10,29 +10,48 @@ import (
 	"github.com/belaybot/belay/rules/version"
 )
 
-// Released are the releases between two versions that can be rungs of a ladder,
-// written as the pin is: upstream's "v2.10.0" is "2.10.0" where the pin has no
-// v. Pre-releases are none; what was withdrawn is told apart, since people look
-// for it. See SPEC section 8.
-func Released(from, to version.Tag, releases []notes.Release) (rungs []version.Tag, withdrawn []ladder.Left) {
+// Released are the releases that can be rungs of a candidate's ladder, written as
+// its pins are: upstream's "v2.10.0" is "2.10.0" where the pin has no v.
+// Pre-releases are none; what was withdrawn, and what the annotations beside a pin
+// leave out, is told apart, since people look for it. See SPEC section 8.
+func (c Candidate) Released(releases []notes.Release) (rungs []version.Tag, out []ladder.Left) {
 	for _, r := range releases {
-		if r.Draft || r.Prerelease && !to.Prerelease() {
+		if r.Draft || r.Prerelease && !c.To.Prerelease() {
 			continue
 		}
 		t, err := version.Parse(r.Tag)
 		if err != nil {
 			continue
 		}
-		if t, err = from.Restyle(t); err != nil {
+		if t, err = c.From.Restyle(t); err != nil {
 			continue
 		}
 		if notes.Withdrawn(r) {
-			withdrawn = append(withdrawn, ladder.Left{Version: t.String(), Why: "its notes say that it was withdrawn"})
+			out = append(out, ladder.Left{Version: t.String(), Why: "its notes say that it was withdrawn"})
+			continue
+		}
+		if why := c.Rung(t, "", "").Unwanted(); why != "" {
+			out = append(out, ladder.Left{Version: t.String(), Why: why})
 			continue
 		}
 		rungs = append(rungs, t)
 	}
-	return rungs, withdrawn
+	return rungs, out
+}
+
+// Unwanted says which annotation beside a pin leaves the candidate's version out,
+// "" when none does. They are about tags of images: a chart's version is not
+// judged before it is known which image it installs.
+func (c Candidate) Unwanted() string {
+	for _, t := range c.Targets {
+		if t.Pin.Kind == pin.KindChart && t.AppTo == "" {
+			continue
+		}
+		if why := annotated(t.Pin, t); why != "" {
+			return why
+		}
+	}
+	return ""
 }
 
 // way is the way up of a new upgrade: one hop, unless the risk is CAUTION (SPEC
@@ -41,9 +60,9 @@ func way(f Facts, level risk.Level) []string {
 	if level != risk.Caution || !f.Candidate.Climbs() {
 		return []string{f.Candidate.To.String()}
 	}
-	released, withdrawn := Released(f.Candidate.From, f.Candidate.To, f.Releases)
+	released, left := f.Candidate.Released(f.Releases)
 	return ladder.Draw(nil, ladder.Way{Pinned: f.Candidate.From, Top: f.Candidate.To, Released: released,
-		Rule: f.Policy.StepsOf(f.Candidate.Service), Left: withdrawn}).Rungs
+		Rule: f.Policy.StepsOf(f.Candidate.Service), Left: left}).Rungs
 }
 
 // Climbs reports whether a candidate can go up in steps: all its pins are of one
