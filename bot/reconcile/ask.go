@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -26,9 +27,14 @@ type Asked struct {
 // maxAsked bounds the commands that wait for a look at an upgrade.
 const maxAsked = 50
 
+// ErrTooMany means that so many commands wait for an upgrade to be looked at that
+// no more are taken.
+var ErrTooMany = fmt.Errorf("%d commands wait for belay to look at this upgrade: say it again when they are carried out", maxAsked)
+
 // Ask has a command carried out as if it stood in a comment on the upgrade's
 // pull request. When it has returned, the command is sure to be heeded, whatever
-// dies; whether its author may give it is asked of GitHub then.
+// dies; whether its author may give it is asked of GitHub then. ErrTooMany means
+// that it was not taken.
 func (r *Reconciler) Ask(ctx context.Context, id string, a Asked) error {
 	if a.At.IsZero() {
 		a.At = r.opts.Now()
@@ -38,9 +44,10 @@ func (r *Reconciler) Ask(ctx context.Context, id string, a Asked) error {
 		if err != nil {
 			return err
 		}
-		if len(j.rec.Asked) < maxAsked {
-			j.rec.Asked = append(j.rec.Asked, a)
+		if len(j.rec.Asked) >= maxAsked {
+			return errors.Join(ErrTooMany, r.opts.Wake(ctx, id))
 		}
+		j.rec.Asked = append(j.rec.Asked, a)
 		err = r.save(ctx, j)
 		var conflict *store.ConflictError
 		if errors.As(err, &conflict) {

@@ -59,7 +59,12 @@ func (r *Reconciler) ticked(ctx context.Context, e BoardEdit, box report.Box) er
 		r.opts.Log.Warn("a box of another repository's upgrade was ticked", "repo", e.Repository, "upgrade", box.Upgrade, "who", e.Login)
 		return nil
 	}
-	return r.Ask(ctx, u.ID, Asked{Login: e.Login, Command: box.Command(), Head: box.Head, From: "dashboard issue"})
+	err = r.Ask(ctx, u.ID, Asked{Login: e.Login, Command: box.Command(), Head: box.Head, From: "dashboard issue"})
+	if errors.Is(err, ErrTooMany) { // the other boxes count all the same
+		a := answer{Login: e.Login, Command: strings.TrimPrefix(box.Command(), "/upgrade ") + " of " + u.Service, Text: ErrTooMany.Error()}
+		return r.putFact(ctx, boxAnswerName(e.Repository), boxAnswer{ID: rand.Text(), Answer: a})
+	}
+	return err
 }
 
 // tickedAll heeds a box that concerns the whole repository.

@@ -225,5 +225,8 @@ func (r *Reconciler) handOn(ctx context.Context, j *job, by *said, cmd command.C
 		return where + ": approve it there", false, nil
 	}
 	err = r.Ask(ctx, next.ID, Asked{Login: by.Login, Command: "/upgrade " + string(cmd.Verb) + " " + cmd.Args, From: fmt.Sprintf("#%d", j.u.Pull), At: by.At})
+	if errors.Is(err, ErrTooMany) {
+		return where + ": " + ErrTooMany.Error(), false, nil
+	}
 	return "handed on: " + where, err == nil, err
 }

@@ -8,7 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/belaybot/belay/bot/report"
 	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/rules/command"
 	"github.com/belaybot/belay/rules/ladder"
 	"github.com/belaybot/belay/rules/lifecycle"
 	"github.com/belaybot/belay/rules/plan"
@@ -108,5 +110,40 @@ func TestNothingJoinsWhatWasMergedMeanwhile(t *testing.T) {
 				t.Errorf("%v, it goes to %s, and then to %+v", err, j.rec.Ladder.Top(), j.rec.Newer)
 			}
 		})
+	}
+}
+
+// TestOneCommandTooManyIsRefused and not lost without a word.
+func TestOneCommandTooManyIsRefused(t *testing.T) {
+	t.Parallel()
+	r := alone(t)
+	data, err := json.Marshal(record{Target: target{Image: "acme/web", Tag: "2.0.0"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := r.opts.Store.CreateUpgrade(t.Context(), store.Upgrade{ID: "u1", Repository: "acme/home-ops", Service: "web", State: string(lifecycle.Open), To: "2.0.0", Place: 2, Data: data}); err != nil {
+		t.Fatal(err)
+	}
+	a := Asked{Login: "ana", Command: "/upgrade status", From: "page"}
+	for i := range maxAsked {
+		if err := r.Ask(t.Context(), "u1", a); err != nil {
+			t.Fatal(i, err)
+		}
+	}
+	if err := r.Ask(t.Context(), "u1", a); !errors.Is(err, ErrTooMany) {
+		t.Errorf("error %v", err)
+	}
+	// What is said on the step before, or by a box, is answered there.
+	before := &job{u: store.Upgrade{ID: "u0", Final: true}, rec: record{Ladder: &ladder.Ladder{Next: "u1"}}}
+	text, ok, err := r.handOn(t.Context(), before, &said{Login: "ana"}, command.Command{Verb: command.Hold})
+	if err != nil || ok || !strings.Contains(text, "step 2, to 2.0.0: 50 commands wait") {
+		t.Errorf("%q, %v, %v", text, ok, err)
+	}
+	if err := r.ticked(t.Context(), BoardEdit{BoardIssue: BoardIssue{Repository: "acme/home-ops"}, Login: "ana"}, report.Box{Verb: command.Approve, Upgrade: "u1"}); err != nil {
+		t.Error(err)
+	}
+	var said boxAnswer
+	if err := r.fact(t.Context(), boxAnswerName("acme/home-ops"), &said); err != nil || !strings.Contains(said.Answer.Text, "50 commands wait") {
+		t.Errorf("%+v, %v", said, err)
 	}
 }

@@ -156,7 +156,7 @@ func TestLadderOfFiveStepsWithAReviewForEach(t *testing.T) {
 
 func TestLadderStepAllCoversAllAndEachHasItsBackup(t *testing.T) {
 	t.Parallel()
-	w := climbing(t, map[string]string{".github/belay.yml": config + "  \nsteps: minor\n"}, "1.1.0", "1.1.1", "1.2.0", "2.0.0")
+	w := climbing(t, map[string]string{".github/belay.yml": strings.Replace(config, "databases:\n", "databases:\n  web: { backup: { cronjob: dbaas/web } }\n", 1) + "  \nsteps: minor\n"}, "1.1.0", "1.1.1", "1.2.0", "2.0.0")
 	w.repo.SetPermission("bo", "read")
 	w.dispatch("acme/web", "2.0.0")
 	p := w.pullTo("1.1.1")
@@ -166,6 +166,21 @@ func TestLadderStepAllCoversAllAndEachHasItsBackup(t *testing.T) {
 	w.stepTo("2.0.0", lifecycle.Verified)
 	if got, want := w.mains(), []string{"1.0.0 → 1.1.1", "1.1.1 → 1.2.0", "1.2.0 → 2.0.0"}; !slices.Equal(got, want) {
 		t.Errorf("main went %q", got)
+	}
+	names := map[string]bool{}
+	for _, u := range w.steps() {
+		var rec struct {
+			Backup struct{ Key, Name, State string }
+		}
+		if err := json.Unmarshal(u.Data, &rec); err != nil || rec.Backup.State != string(lifecycle.Good) || rec.Backup.Name != "dbaas/web-"+rec.Backup.Key {
+			t.Errorf("the step to %s has the backup %+v, %v", u.To, rec.Backup, err)
+		}
+		names[rec.Backup.Key] = true
+	}
+	w.backups.mu.Lock()
+	defer w.backups.mu.Unlock()
+	if len(names) != 3 || len(w.backups.made) != 3 {
+		t.Errorf("%d backups for the three steps, %d were made", len(names), len(w.backups.made))
 	}
 	w.answered(p.Number, "agreed to every step up to 2.0.0")
 	if body := w.pull("web").Body; !strings.Contains(body, "ana agreed to every step up to `2.0.0`") {

@@ -217,7 +217,12 @@ func (d *dashboard) command(w http.ResponseWriter, req *http.Request, v viewer) 
 		refuse(http.StatusBadRequest, "That is no command", problem)
 		return
 	}
-	if err := d.opts.Life.Ask(req.Context(), u.ID, reconcile.Asked{Login: v.Login, Command: text, Head: req.PostForm.Get("head"), From: "page", At: d.now()}); err != nil {
+	err := d.opts.Life.Ask(req.Context(), u.ID, reconcile.Asked{Login: v.Login, Command: text, Head: req.PostForm.Get("head"), From: "page", At: d.now()})
+	if errors.Is(err, reconcile.ErrTooMany) {
+		refuse(http.StatusTooManyRequests, "That is too much at once", reconcile.ErrTooMany.Error()+".")
+		return
+	}
+	if err != nil {
 		d.fail(w, req, err)
 		return
 	}
