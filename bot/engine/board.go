@@ -3,17 +3,16 @@ package engine
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/rivertype"
 )
 
 type boardArgs struct {
-	Repository string `json:"repository" river:"unique"`
-	Failed     int    `json:"failed,omitempty"` // times in a row
+	Repository string    `json:"repository" river:"unique"`
+	Failed     int       `json:"failed,omitempty"` // times in a row
+	Not        time.Time `json:"not_before,omitzero"`
 }
 
 func (boardArgs) Kind() string { return "board" }
@@ -23,8 +22,8 @@ func (boardArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: boardQueue, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: unfinished}}
 }
 
-func (a boardArgs) again(failed int, _ time.Time) river.JobArgs {
-	a.Failed = failed
+func (a boardArgs) again(failed int, not time.Time) river.JobArgs {
+	a.Failed, a.Not = failed, not
 	return a
 }
 
@@ -52,13 +51,7 @@ func (e *Engine) Board(ctx context.Context, repository string, now bool) error {
 		if !now {
 			return e.hasten(ctx, tx, got, opts)
 		}
-		if !got.UniqueSkippedAsDuplicate || got.Job.State == rivertype.JobStateRunning {
-			return nil
-		}
-		if _, err := e.client.JobRetryTx(ctx, tx, got.Job.ID); err != nil && !errors.Is(err, rivertype.ErrNotFound) {
-			return fmt.Errorf("queue: %w", err)
-		}
-		return nil
+		return e.forward(ctx, tx, got)
 	})
 }
 

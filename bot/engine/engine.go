@@ -233,6 +233,12 @@ func (e *Engine) WakeTx(ctx context.Context, tx *sql.Tx, upgrade string) error {
 	if err != nil {
 		return fmt.Errorf("queue: %w", err)
 	}
+	return e.forward(ctx, tx, got)
+}
+
+// forward has a job done now that was there already, unless it is being done or
+// is not to be brought forward.
+func (e *Engine) forward(ctx context.Context, tx *sql.Tx, got *rivertype.JobInsertResult) error {
 	if !got.UniqueSkippedAsDuplicate || got.Job.State == rivertype.JobStateRunning || held(got.Job) {
 		return nil
 	}

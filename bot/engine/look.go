@@ -30,7 +30,9 @@ func (a reconcileArgs) again(failed int, not time.Time) river.JobArgs {
 // held reports whether a job is not to be brought forward: somebody has said
 // until when it is of no use, such as GitHub when it limits requests.
 func held(job *rivertype.JobRow) bool {
-	var args reconcileArgs
+	var args struct {
+		Not time.Time `json:"not_before"`
+	}
 	return json.Unmarshal(job.EncodedArgs, &args) == nil && time.Now().Before(args.Not)
 }
 

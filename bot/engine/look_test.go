@@ -282,6 +282,41 @@ func TestWhatSaysWhenToRetryIsObeyed(t *testing.T) {
 	})
 }
 
+// TestADashboardThatIsLimitedIsNotHurried: somebody waits for it, and GitHub has
+// said until when it answers nothing.
+func TestADashboardThatIsLimitedIsNotHurried(t *testing.T) {
+	onBoth(t, func(t *testing.T, state store.Options) {
+		s := open(t, state)
+		due := time.Now().Add(2 * time.Second)
+		w := newWatcher(t, func(_ context.Context, _ string, n int) (time.Time, error) {
+			if n == 1 {
+				return time.Time{}, retryAt{due}
+			}
+			return time.Time{}, nil
+		})
+		look := w.reconcile("a")
+		e := start(t, engine.Options{Store: s, Reconcile: w.reconcile("b"), BoardEvery: time.Millisecond, Board: func(ctx context.Context, repository string) error {
+			_, err := look(ctx, repository)
+			return err
+		}})
+		now := func() {
+			t.Helper()
+			if err := e.Board(ctx, "acme/home-ops", true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		now()
+		w.seen("acme/home-ops", 1)
+		now()
+		idle(t, s, "board", 1)
+		now()
+		if at := w.seen("acme/home-ops", 2)[1]; at.Before(due.Add(-time.Millisecond)) {
+			t.Errorf("edited %s too early", due.Sub(at))
+		}
+		idle(t, s, "board", 0)
+	})
+}
+
 // TestPoisonedUpgradesBlockNobody has more upgrades that fail, panic and hang
 // than there are workers.
 func TestPoisonedUpgradesBlockNobody(t *testing.T) {
