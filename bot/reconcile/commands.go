@@ -135,13 +135,7 @@ func (r *Reconciler) command(ctx context.Context, j *job, by *said, cmd command.
 	case command.To:
 		return r.commandTo(ctx, j, cmd.Args)
 	case command.Ignore:
-		target := j.u.To
-		if cmd.Args == "major" || cmd.Args == "minor" {
-			target = cmd.Args
-		} else if err := r.block(ctx, j, "/upgrade ignore by "+by.Login); err != nil {
-			return "", false, err
-		}
-		if err := r.opts.Store.AddBlock(ctx, store.Block{Repository: j.u.Repository, Service: j.u.Service, Image: j.u.Lane, Target: target, Why: "/upgrade ignore by " + by.Login, At: r.opts.Now()}); err != nil {
+		if err := r.ignore(ctx, j, by, cmd.Args); err != nil {
 			return "", false, err
 		}
 		if err := j.repo.ClosePull(ctx, j.u.Pull); err != nil {
@@ -170,6 +164,15 @@ func (r *Reconciler) command(ctx context.Context, j *job, by *said, cmd command.
 		return "nothing is merged yet that could be undone: close the pull request instead", false, nil
 	}
 	return "", false, fmt.Errorf("no effect is known for %q", cmd.Verb)
+}
+
+// ignore leaves out the upgrade's version, or a kind of bump.
+func (r *Reconciler) ignore(ctx context.Context, j *job, by *said, kind string) error {
+	why := "/upgrade ignore by " + by.Login
+	if !slices.Contains(kinds, kind) {
+		return r.block(ctx, j, why)
+	}
+	return r.opts.Store.AddBlock(ctx, store.Block{Repository: j.u.Repository, Service: j.u.Service, Image: j.u.Lane, Target: kind, Why: why, At: r.opts.Now()})
 }
 
 func short(sha string) string {

@@ -95,6 +95,7 @@ type home struct {
 	asked    time.Time // when required was read
 	branch   string    // the default branch
 	named    time.Time // when branch was read
+	scanRead time.Time // when view was read in order to know whether to scan
 }
 
 // view is the default branch at one commit.

@@ -68,19 +68,32 @@ func Due(repository string, last time.Time, every time.Duration) time.Time {
 	return last.Add(every + time.Duration(h.Sum32()%1000)*every/10_000)
 }
 
+// configFor is how long the configuration that was read is believed, as far as
+// it says when to scan: a repository is not fetched every minute for that.
+const configFor = 10 * time.Minute
+
 func (r *Reconciler) scanIfDue(ctx context.Context, name string) error {
+	now, h := r.opts.Now(), r.home(name)
+	last, err := r.opened(ctx, scanKey(name))
+	if err != nil {
+		return err
+	}
+	due := func(every time.Duration) bool { return every > 0 && !now.Before(Due(name, last, every)) }
+	h.mu.Lock()
+	known, read := h.view, h.scanRead
+	h.mu.Unlock()
+	if known != nil && now.Sub(read) < configFor && !due(known.policy.Scan.Every) {
+		return nil
+	}
 	_, v, err := r.viewNow(ctx, name)
 	if err != nil {
 		return err
 	}
-	every := v.policy.Scan.Every
-	if every <= 0 {
+	h.mu.Lock()
+	h.scanRead = now
+	h.mu.Unlock()
+	if !due(v.policy.Scan.Every) {
 		return nil
-	}
-	now := r.opts.Now()
-	last, err := r.opened(ctx, scanKey(name))
-	if err != nil || now.Before(Due(name, last, every)) {
-		return err
 	}
 	// Written before the first request: what a crash cuts short is left to the next scan.
 	if err := r.opts.Store.Put(ctx, scanKey(name), now.UTC().Format(timeForm)); err != nil {

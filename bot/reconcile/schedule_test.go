@@ -188,6 +188,41 @@ func TestBulkScan(t *testing.T) {
 	}
 }
 
+// TestBulkScanThatIsOffCostsNothing: every minute it is asked whether a scan is
+// due, and the repository is fetched for that every ten.
+func TestBulkScanThatIsOffCostsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	var clock movable
+	w.at(&clock)
+	fetches := func(minutes int) (n int) {
+		t.Helper()
+		w.gh.ResetCalls()
+		for range minutes {
+			if err := w.life.rec.Scan(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			clock.Set(clock.Now().Add(time.Minute))
+		}
+		_, n, _ = w.calls()
+		return n
+	}
+	once := fetches(1)
+	if n := fetches(8); n != 0 {
+		t.Errorf("fetched %d times in eight minutes", n)
+	}
+	if n := fetches(4); n == 0 || n > once {
+		t.Errorf("fetched %d times after ten, and %d at first", n, once)
+	}
+	if _, err := w.repo.Push("ana", "main", "look for new versions", map[string]string{".github/belay.yml": config + "scan: { every: 6h }\n"}); err != nil {
+		t.Fatal(err)
+	}
+	fetches(12)
+	if c := w.life.rec.Scans(); c.Scans != 1 {
+		t.Errorf("after it was turned on: %+v", c)
+	}
+}
+
 func TestBulkScanIsSpread(t *testing.T) {
 	last := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 	seen := map[time.Time]bool{}

@@ -89,9 +89,6 @@ func (s State) String() string {
 	return "ok"
 }
 
-// NeedsPerson reports whether somebody has to act on a state.
-func (s State) NeedsPerson() bool { return s != OK }
-
 // State is what the credential asks of a person at a moment.
 func (c Credential) State(now time.Time) State {
 	left := c.Expires.Sub(now)
