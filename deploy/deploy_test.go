@@ -91,6 +91,9 @@ func TestKustomizeApplies(t *testing.T) {
 						t.Errorf("%s %s is in the namespace %q", object.GetKind(), object.GetName(), object.GetNamespace())
 					}
 				}
+				if object.GetKind() == "ClusterRoleBinding" && object.GetName() == "belay-volumes" {
+					t.Error("belay may change volumes without being asked to put snapshots back")
+				}
 				options := metav1.ApplyOptions{FieldManager: "test", Force: true}
 				if object.GetKind() != "Namespace" { // which has to be there for the others
 					options.DryRun = []string{metav1.DryRunAll}

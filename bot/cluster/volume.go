@@ -246,11 +246,20 @@ func (v *volume) create(ctx context.Context) (BackupResult, error) {
 	if _, ok := err.(*refusal); !ok { //nolint:errorlint // check returns it as it is
 		return BackupResult{}, err
 	}
-	if v.now().Sub(v.plan.At) < createGrace {
+	if v.now().Sub(v.away(ctx)) < createGrace {
 		waits.Detail = fmt.Sprintf("PersistentVolumeClaim %s/%s is away, and the new one is refused, which is tried again for ten minutes: %s; %s", v.namespace, v.name, cut(strings.ReplaceAll(err.Error(), "\n", " "), longestLine), v.former(ctx))
 		return waits, nil
 	}
 	return BackupResult{}, v.where(ctx, err)
+}
+
+// away is since when the old claim is gone: its volume was released then.
+func (v *volume) away(ctx context.Context) time.Time {
+	pv, err := v.api.Volumes().Get(ctx, v.plan.Volume)
+	if err != nil || pv.Status.Phase != corev1.VolumeReleased || pv.Status.LastPhaseTransitionTime == nil || pv.Status.LastPhaseTransitionTime.Before(&metav1.Time{Time: v.plan.At}) {
+		return v.plan.At
+	}
+	return pv.Status.LastPhaseTransitionTime.Time
 }
 
 // look says how the new claim stands.

@@ -92,7 +92,11 @@ func TestQuotaThatComesWhileTheClaimIsAway(t *testing.T) {
 	t.Parallel()
 	w := keeps(t, kube.ClassLate, nil)
 	w.scaled(true)
-	belay := w.at(http.MethodPost, func() { w.quotas(corev1.ResourcePersistentVolumeClaims, "0") })
+	w.clock.forward(-time.Hour) // that long ago the claim was deleted, and something kept it from going
+	belay := w.at(http.MethodPost, func() {
+		w.clock.forward(time.Hour)
+		w.quotas(corev1.ResourcePersistentVolumeClaims, "0")
+	})
 	waiting := w.until("a refusal", func() (cluster.BackupResult, error) { return belay.Restore(w.Context(), w.restore()) },
 		func(r cluster.BackupResult) bool { return strings.Contains(r.Detail, "exceeded quota") })
 	if waiting.State != lifecycle.Running || !strings.Contains(waiting.Detail, w.volume+", is kept with all that is on it") {
