@@ -172,8 +172,7 @@ func (f *actionFlags) upstream(token, web, dir string, log *slog.Logger) func(po
 		token = ""
 	}
 	return func(p policy.Policy) (planner.Upstream, error) {
-		return upstream.New(upstream.Options{CacheDir: filepath.Join(dir, "upstream"), GitHubAPI: f.upstreamAPI, GitHubToken: token, Wait: time.Minute,
-			Sources: p.Sources, Charts: p.Charts, Builtin: policy.BuiltinSources(), BuiltinCharts: policy.BuiltinCharts(), Notify: func(line string) { log.Info(line) }})
+		return upstreamOf(p, upstream.Options{CacheDir: filepath.Join(dir, "upstream"), GitHubAPI: f.upstreamAPI, GitHubToken: token, Wait: time.Minute, Notify: func(line string) { log.Info(line) }})
 	}
 }
 

@@ -100,8 +100,7 @@ func (s *stage) host(ctx context.Context, f *demoFlags, dir, source string, log 
 		github: github.Options{AppID: s.gh.AppID(), URL: s.gh.URL(), Log: log, Key: func() ([]byte, error) { return s.gh.PrivateKey(), nil }},
 		upstream: func(*github.App) func(policy.Policy) (planner.Upstream, error) {
 			return func(p policy.Policy) (planner.Upstream, error) {
-				return upstream.New(upstream.Options{CacheDir: defaultCache(), Offline: f.offline, GitHubToken: os.Getenv("GITHUB_TOKEN"), Wait: time.Minute,
-					Sources: p.Sources, Charts: p.Charts, Builtin: policy.BuiltinSources(), BuiltinCharts: policy.BuiltinCharts(), HTTP: http.DefaultTransport})
+				return upstreamOf(p, upstream.Options{CacheDir: defaultCache(), Offline: f.offline, GitHubToken: os.Getenv("GITHUB_TOKEN"), Wait: time.Minute, HTTP: http.DefaultTransport})
 			}
 		},
 		diunToken: func() string { return demoToken }, webhookSecret: s.gh.Secret,

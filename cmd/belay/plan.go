@@ -108,10 +108,15 @@ func (a *asks) client(p policy.Policy, show *progress) (*upstream.Client, error)
 			return nil, usage{fmt.Errorf("--github-api %q is not a URL: give one such as https://github.example.org/api/v3", a.githubAPI)}
 		}
 	}
-	return upstream.New(upstream.Options{
-		CacheDir: a.cache, GitHubAPI: a.githubAPI, GitHubToken: os.Getenv("GITHUB_TOKEN"), Offline: a.offline, Wait: a.wait,
-		Sources: p.Sources, Charts: p.Charts, Builtin: policy.BuiltinSources(), BuiltinCharts: policy.BuiltinCharts(), Notify: show.say,
+	return upstreamOf(p, upstream.Options{
+		CacheDir: a.cache, GitHubAPI: a.githubAPI, GitHubToken: os.Getenv("GITHUB_TOKEN"), Offline: a.offline, Wait: a.wait, Notify: show.say,
 	})
+}
+
+// upstreamOf reads from upstream as the configuration says where that is.
+func upstreamOf(p policy.Policy, o upstream.Options) (*upstream.Client, error) {
+	o.Sources, o.Charts, o.Builtin, o.BuiltinCharts = p.Sources, p.Charts, policy.BuiltinSources(), policy.BuiltinCharts()
+	return upstream.New(o)
 }
 
 func (f *planFlags) run(c *cobra.Command, _ []string) error {

@@ -104,9 +104,7 @@ func (f *appFlags) upstream(log *slog.Logger, eye *credentials.Registry, counts 
 		base := traces.Transport(counts.Upstream(http.RoundTripper(&asApp{app: app, host: hostOf(f.upstreamAPI), same: f.url == "https://github.com" && f.upstreamAPI == "https://api.github.com"})))
 		base = eye.Watch("github_token", base)
 		return func(p policy.Policy) (planner.Upstream, error) {
-			return upstream.New(upstream.Options{CacheDir: cache, GitHubAPI: f.upstreamAPI, GitHubToken: os.Getenv("GITHUB_TOKEN"), Wait: time.Minute, HTTP: base,
-				Sources: p.Sources, Charts: p.Charts, Builtin: policy.BuiltinSources(), BuiltinCharts: policy.BuiltinCharts(),
-				Notify: func(line string) { log.Info(line) }})
+			return upstreamOf(p, upstream.Options{CacheDir: cache, GitHubAPI: f.upstreamAPI, GitHubToken: os.Getenv("GITHUB_TOKEN"), Wait: time.Minute, HTTP: base, Notify: func(line string) { log.Info(line) }})
 		}
 	}
 }
