@@ -19,7 +19,9 @@ type Inputs struct {
 	FailOn     string        // risk at which the check belay/risk fails: "", "caution", "unknown"
 	TakeOver   bool
 	Scan       bool   // look for new versions when a clock or a person starts the run
-	Kubeconfig string // its content
+	Kubeconfig string // its content, or the name of a file with it
+	AdviserKey string // of a language model that may raise the risk; "" for none
+	AdviserURL string // of its API; "" is Anthropic's
 }
 
 // limits of a run; GitHub ends a job after six hours.
@@ -31,7 +33,8 @@ const (
 
 // ReadInputs reads what the workflow says. Its errors name the input.
 func ReadInputs(a *githubactions.Action) (Inputs, error) {
-	in := Inputs{Token: a.GetInput("token"), Event: a.GetInput("event-type"), FailOn: a.GetInput("fail-on"), Kubeconfig: a.GetInput("kubeconfig")}
+	in := Inputs{Token: a.GetInput("token"), Event: a.GetInput("event-type"), FailOn: a.GetInput("fail-on"), Kubeconfig: a.GetInput("kubeconfig"),
+		AdviserKey: a.GetInput("adviser-key"), AdviserURL: a.GetInput("adviser-url")}
 	if in.Token == "" {
 		return in, errors.New("input token is empty: leave it out for the workflow's own token, or give an App's")
 	}

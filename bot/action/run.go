@@ -34,6 +34,7 @@ type Options struct {
 	Backups   reconcile.Backups
 	Observers []reconcile.Observer
 	CI        reconcile.CI
+	Adviser   planner.Adviser // nil: nobody is asked
 	Notify    func(ctx context.Context, upgrade string) error
 
 	Grace time.Duration // that what has begun is given to end after the time limit, and again what has to be written down; 0: 30 s
@@ -95,7 +96,7 @@ func New(o Options) *Run {
 	}
 	r := &Run{opts: o, queue: newQueue(), begun: o.Now(), failed: map[string]int{}, asked: map[string]time.Time{}, since: map[string]time.Time{}, state: map[string]string{}}
 	r.rec = reconcile.New(reconcile.Options{Store: o.Store, GitHub: o.GitHub, Upstream: o.Upstream, Mirrors: filepath.Join(o.Dir, "mirrors"), Backups: o.Backups,
-		Observers: o.Observers, CI: o.CI, Notify: o.Notify, Now: o.Now, Log: o.Log, Owner: reconcile.ActionOwner, TakeOver: o.Inputs.TakeOver, Carry: o.Name, Shallow: true,
+		Observers: o.Observers, CI: o.CI, Adviser: o.Adviser, Notify: o.Notify, Now: o.Now, Log: o.Log, Owner: reconcile.ActionOwner, TakeOver: o.Inputs.TakeOver, Carry: o.Name, Shallow: true,
 		Enqueue: func(_ context.Context, _ *sql.Tx, id string) error {
 			r.found = append(r.found, id)
 			return nil

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/sethvargo/go-githubactions"
@@ -16,6 +15,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/belaybot/belay/bot/action"
+	"github.com/belaybot/belay/bot/advise"
 	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/bot/notify"
 	"github.com/belaybot/belay/bot/planner"
@@ -31,6 +31,7 @@ type actionFlags struct {
 	debug       bool
 	tell        notifyFlags
 	see         observeFlags
+	ask         adviserFlags
 }
 
 func newAction() *cobra.Command {
@@ -54,13 +55,11 @@ of the adviser.`,
 	}
 	f.tell.flags(c)
 	f.see.flags(c)
+	f.ask.flags(c)
 	c.Flags().StringVar(&f.upstreamAPI, "upstream-api", "https://api.github.com", "`URL` of the API at which release notes are looked up")
 	c.Flags().BoolVar(&f.debug, "debug", os.Getenv("RUNNER_DEBUG") == "1", "log every decision")
 	return c
 }
-
-// secrets of the environment that the runner may not know as such.
-var actionSecrets = []string{"SLACK_TOKEN", "SLACK_WEBHOOK", "NOTIFY_WEBHOOK", "NOTIFY_SECRET", "KUMA_KEY", "PROMETHEUS_TOKEN", "WOODPECKER_TOKEN"}
 
 func (f *actionFlags) run(ctx context.Context, out, errs io.Writer) error {
 	a, masks := githubactions.New(githubactions.WithWriter(action.Commands(out))), action.Masks(out)
@@ -74,18 +73,8 @@ func (f *actionFlags) run(ctx context.Context, out, errs io.Writer) error {
 		a.Errorf("%s", err.Error())
 		return usage{err}
 	}
-	masks.Hide(in.Token)
-	if isText(in.Kubeconfig) {
-		masks.Kubeconfig(in.Kubeconfig)
-	} else if text, err := os.ReadFile(in.Kubeconfig); err == nil { // what is wrong with it is said where it is used
-		masks.Kubeconfig(string(text))
-	}
-	for _, name := range actionSecrets {
-		value, err := secret(name)
-		if err != nil {
-			return usage{err}
-		}
-		masks.Hide(value)
+	if err := hide(masks, in); err != nil {
+		return usage{err}
 	}
 	level := slog.LevelInfo
 	if f.debug {
@@ -106,6 +95,7 @@ func (f *actionFlags) run(ctx context.Context, out, errs io.Writer) error {
 		return err
 	}
 	defer end()
+	forget()
 	result, err := run.Do(ctx)
 	run.Tell(result, err)
 	if err == nil && len(result.Problems) > 0 {
@@ -124,6 +114,7 @@ func (f *actionFlags) prepare(ctx context.Context, a *githubactions.Action, even
 	if err := f.kubeconfig(in.Kubeconfig, dir); err != nil {
 		return nil, nil, err
 	}
+	f.see.noPrograms = true
 	see, err := f.see.open(log)
 	if err != nil {
 		return nil, nil, err
@@ -142,27 +133,26 @@ func (f *actionFlags) prepare(ctx context.Context, a *githubactions.Action, even
 		end()
 		return nil, nil, err
 	}
-	return action.New(action.Options{Event: event, Inputs: in, Actions: a, Getenv: os.Getenv, Name: os.Getenv("GITHUB_RUN_ID") + "/" + os.Getenv("GITHUB_RUN_ATTEMPT") + "/" + filepath.Base(dir),
-		Dir: dir, Store: st, GitHub: app, Upstream: f.upstream(in.Token, web, dir, log), Backups: see.backups, Observers: see.observers, CI: see.ci, Notify: tell, Log: log}), end, nil
-}
-
-// isText reports whether the input kubeconfig is one, and not the name of a file
-// with one: that is a single line, and no map of YAML or JSON.
-func isText(kubeconfig string) bool {
-	return strings.Contains(kubeconfig, "\n") || strings.HasPrefix(kubeconfig, "{")
-}
-
-// kubeconfig writes the cluster's credentials where only this process reads them.
-func (f *actionFlags) kubeconfig(text, dir string) error {
-	switch {
-	case text == "":
-		return nil
-	case !isText(text):
-		f.see.kubeconfig = text
-		return nil
+	adviser, err := f.adviser(in, st, log)
+	if err != nil {
+		end()
+		return nil, nil, err
 	}
-	f.see.kubeconfig = filepath.Join(dir, "kubeconfig")
-	return os.WriteFile(f.see.kubeconfig, []byte(text), 0o600)
+	return action.New(action.Options{Event: event, Inputs: in, Actions: a, Getenv: os.Getenv, Name: os.Getenv("GITHUB_RUN_ID") + "/" + os.Getenv("GITHUB_RUN_ATTEMPT") + "/" + filepath.Base(dir),
+		Dir: dir, Store: st, GitHub: app, Upstream: f.upstream(in.Token, web, dir, log), Backups: see.backups, Observers: see.observers, CI: see.ci, Adviser: adviser, Notify: tell, Log: log}), end, nil
+}
+
+// adviser is asked about release notes, where there is a key for it.
+func (f *actionFlags) adviser(in action.Inputs, memory advise.Memory, log *slog.Logger) (planner.Adviser, error) {
+	if in.AdviserURL != "" {
+		f.ask.url = in.AdviserURL
+	}
+	a, err := f.ask.open(memory, nil, adviserKeys(in), log)
+	if err != nil || !a.On() {
+		return nil, err
+	}
+	log.Info("the adviser is on: release notes and the names of settings are sent to it", "docs", "docs/adviser.md")
+	return a, nil
 }
 
 // upstream makes a client for release notes. The workflow's token goes to the

@@ -26,21 +26,25 @@ func (f *adviserFlags) flags(c *cobra.Command) {
 	c.Flags().IntVar(&f.daily, "adviser-daily-tokens", advise.DefaultPerDay, "how many `tokens` the adviser may use in a day")
 }
 
-// open makes the adviser. Without a key it is off, and goes on as soon as one is there.
-func (f *adviserFlags) open(memory advise.Memory, eye *credentials.Registry, log *slog.Logger) (*advise.Adviser, error) {
+// open makes the adviser, with the credentials that it may use. Without a key it
+// is off, and goes on as soon as one is there.
+func (f *adviserFlags) open(memory advise.Memory, eye *credentials.Registry, keys []advise.Credential, log *slog.Logger) (*advise.Adviser, error) {
 	a, err := advise.New(advise.Options{URL: f.url, Model: f.model, PerUpgrade: f.tokens, PerDay: f.daily, Retries: 1,
-		Credentials: adviserCredentials(), Memory: memory, Eye: eye, Log: log})
+		Credentials: keys, Memory: memory, Eye: eye, Log: log})
 	if err != nil {
 		return nil, usage{err}
 	}
 	return a, nil
 }
 
+// adviserVariables hold the adviser's keys and tokens.
+var adviserVariables = []string{"BELAY_ADVISER_KEY", "BELAY_ADVISER_TOKEN", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "BELAY_ADVISER_SPARE_KEY", "BELAY_ADVISER_SPARE_TOKEN"}
+
 // adviserCredentials are the adviser's keys and tokens in the order in which
 // they are tried. What other programs call them is understood too.
 func adviserCredentials() []advise.Credential {
 	var out []advise.Credential
-	for _, name := range []string{"BELAY_ADVISER_KEY", "BELAY_ADVISER_TOKEN", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "BELAY_ADVISER_SPARE_KEY", "BELAY_ADVISER_SPARE_TOKEN"} {
+	for _, name := range adviserVariables {
 		from := func(variable string) func() (string, error) {
 			return func() (string, error) { return secretIn(variable) }
 		}

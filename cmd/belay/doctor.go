@@ -124,7 +124,7 @@ func (f *doctorFlags) options() (doctor.Options, error) {
 	if p.credentials != nil {
 		f.see.keepSecrets(p.credentials)
 		// The adviser's keys are listed by making one; nothing is asked of it here.
-		if _, err := f.ask.open(nil, p.credentials, p.log); err != nil {
+		if _, err := f.ask.open(nil, p.credentials, adviserCredentials(), p.log); err != nil {
 			return opts, err
 		}
 	}

@@ -18,6 +18,8 @@ import (
 type observeFlags struct {
 	kubeconfig                   string
 	kuma, prometheus, woodpecker string
+
+	noPrograms bool // none may be started for the cluster's credentials
 }
 
 func (f *observeFlags) flags(c *cobra.Command) {
@@ -44,6 +46,9 @@ func (f *observeFlags) cluster() (*rest.Config, error) {
 	config, err := cluster.LoadConfig(f.kubeconfig)
 	if err != nil {
 		return nil, fmt.Errorf("--kubeconfig: %w", err)
+	}
+	if f.noPrograms && config.ExecProvider != nil {
+		return nil, fmt.Errorf("--kubeconfig: its credentials come from a program (exec: %s), which is not started beside the secrets of a workflow: have a step before write a kubeconfig with a token that ends soon, see docs/action.md", config.ExecProvider.Command)
 	}
 	return config, nil
 }

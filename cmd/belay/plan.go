@@ -177,7 +177,7 @@ func (f *planFlags) advising(warnings io.Writer) (planner.Adviser, error) {
 	if f.cache != "" {
 		memory = advise.Dir{Path: filepath.Join(f.cache, "adviser")}
 	}
-	a, err := f.adviserFlags.open(memory, nil, slog.New(slog.NewTextHandler(warnings, &slog.HandlerOptions{Level: slog.LevelError})))
+	a, err := f.adviserFlags.open(memory, nil, adviserCredentials(), slog.New(slog.NewTextHandler(warnings, &slog.HandlerOptions{Level: slog.LevelError})))
 	if err != nil {
 		return nil, err
 	}

@@ -220,7 +220,9 @@ which is read again when it is needed:
 				return err
 			}
 			see.keepSecrets(p.credentials)
-			p.adviser = func(m advise.Memory) (*advise.Adviser, error) { return ask.open(m, p.credentials, p.log) }
+			p.adviser = func(m advise.Memory) (*advise.Adviser, error) {
+				return ask.open(m, p.credentials, adviserCredentials(), p.log)
+			}
 			if p.notify, err = tell.options(); err != nil {
 				return usage{err}
 			}
