@@ -148,6 +148,7 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("POST /github/webhook", traces.Handler("/github/webhook", http.HandlerFunc(s.webhook)))
 	mux.HandleFunc("GET /api/status", s.status)
 	mux.HandleFunc("GET /api/audit", s.audit)
+	mux.HandleFunc("GET /api/audit/freezes", s.auditFreezes)
 	mux.HandleFunc("POST /api/bulk", s.bulk)
 	mux.HandleFunc("POST /api/dispatches", s.standing)
 	mux.HandleFunc("POST /api/plan", s.preview)

@@ -21,8 +21,9 @@ import (
 // auditAsk is what is asked of the trail.
 type auditAsk struct {
 	store.TrailFilter
-	state string // read from it in place of a server; "": a server
-	since string
+	state   string // read from it in place of a server; "": a server
+	since   string
+	freezes bool
 }
 
 func newAudit() *cobra.Command {
@@ -36,9 +37,11 @@ running belay, or with --state (or BELAY_DATABASE) reads the state itself; SQLit
 lets only one process have it, so stop belay serve for that.
 
 Every line has an id that grows: --after ID goes on behind it, so that a repeated
-export misses nothing and repeats nothing.`,
+export misses nothing and repeats nothing. Freezes are no part of an upgrade and
+stand apart: --freezes prints who froze what, when, why, and who ended it.`,
 		Example: `  belay audit --repo acme/home-ops --since 2026-03-01 > trail.jsonl
   belay audit --after 4711
+  belay audit --freezes --since 720h
   belay audit --state /var/lib/belay --upgrade uIK3VQ2M5ZJXA`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -49,12 +52,18 @@ export misses nothing and repeats nothing.`,
 				}
 				ask.Since = t
 			}
+			if ask.freezes && (ask.Service != "" || ask.Upgrade != "" || ask.After != 0) {
+				return usage{errors.New("--freezes goes with --repo and --since alone: a freeze is of a repository, and has no id")}
+			}
 			database, err := secret("DATABASE")
 			if err != nil {
 				return usage{err}
 			}
 			if ask.state != "" || database != "" && !c.Flags().Changed("server") {
 				return auditState(c.Context(), ask, database, c.OutOrStdout())
+			}
+			if ask.freezes {
+				return auditFreezes(c.Context(), &r, ask, c.OutOrStdout())
 			}
 			return auditServer(c.Context(), &r, ask, c.OutOrStdout())
 		},
@@ -66,6 +75,7 @@ export misses nothing and repeats nothing.`,
 	c.Flags().StringVar(&ask.Upgrade, "upgrade", "", "only the upgrade with this `id`")
 	c.Flags().StringVar(&ask.since, "since", "", "only what happened since this `time`: 2026-03-04, 2026-03-04T05:06:07Z, or 36h ago as 36h")
 	c.Flags().Int64Var(&ask.After, "after", 0, "go on after the event with this `id`")
+	c.Flags().BoolVar(&ask.freezes, "freezes", false, "the freezes in place of the events of upgrades")
 	_ = c.MarkFlagDirname("state")
 	return c
 }
@@ -98,8 +108,36 @@ func auditState(ctx context.Context, ask auditAsk, database string, out io.Write
 		return err
 	}
 	w := bufio.NewWriter(out)
-	err = server.WriteAudit(ctx, st, ask.TrailFilter, w, nil)
+	if ask.freezes {
+		err = server.WriteFreezes(ctx, st, ask.Repository, ask.Since, w)
+	} else {
+		err = server.WriteAudit(ctx, st, ask.TrailFilter, w, nil)
+	}
 	return errors.Join(err, w.Flush(), st.Close())
+}
+
+// auditFreezes copies the freezes that a server knows.
+func auditFreezes(ctx context.Context, r *remote, ask auditAsk, out io.Writer) error {
+	q := url.Values{}
+	if ask.Repository != "" {
+		q.Set("repo", ask.Repository)
+	}
+	if !ask.Since.IsZero() {
+		q.Set("since", ask.Since.UTC().Format(time.RFC3339))
+	}
+	resp, err := r.open(ctx, http.MethodGet, "/api/audit/freezes?"+q.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		data, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+		return refused(resp.StatusCode, data)
+	}
+	if _, err := io.Copy(out, resp.Body); err != nil {
+		return fmt.Errorf("the answer broke off: ask again: %w", err)
+	}
+	return nil
 }
 
 // auditTries is how often an export that breaks off goes on where it was.

@@ -154,3 +154,66 @@ func (s *short) Write(b []byte) (int, error) {
 }
 
 func (s *short) Unwrap() http.ResponseWriter { return s.ResponseWriter }
+
+// TestAuditFreezes: who froze what is part of the trail, from the state and from
+// a server alike.
+func TestAuditFreezes(t *testing.T) {
+	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	dir := t.TempDir()
+	st, err := store.Open(t.Context(), store.Options{Dir: dir, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	for _, f := range []store.Freeze{{Repository: "acme/home-ops", Who: "ana", Reason: "the <database> moves"}, {Who: "bo"}} {
+		if err := st.Freeze(t.Context(), f); err != nil {
+			t.Fatal(err)
+		}
+		now = now.Add(24 * time.Hour)
+	}
+	if _, err := st.Thaw(t.Context(), "acme/home-ops", "bo"); err != nil {
+		t.Fatal(err)
+	}
+	handler := server.New(server.Options{Store: st, DiunToken: func() string { return "t" }, WebhookSecret: func() string { return "" }, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}).Handler()
+	web := httptest.NewServer(handler)
+	defer web.Close()
+	t.Setenv("BELAY_DIUN_TOKEN", "t")
+	const first = `{"repository":"acme/home-ops","who":"ana","reason":"the <database> moves","at":"2026-03-04T05:06:07Z","ended":"2026-03-06T05:06:07Z","ended_by":"bo"}` + "\n"
+	const all = `{"repository":"","who":"bo","at":"2026-03-05T05:06:07Z"}` + "\n"
+	ask := func(args ...string) (string, int, string) {
+		var out, problems bytes.Buffer
+		code := run(append([]string{"audit", "--freezes"}, args...), strings.NewReader(""), &out, &problems)
+		return out.String(), code, problems.String()
+	}
+	for _, row := range []struct {
+		name string
+		args []string
+		want string
+		code int
+	}{
+		{name: "everything", want: first + all},
+		{name: "of a repository, in any case", args: []string{"--repo", "ACME/home-ops"}, want: first + all},
+		{name: "of another one, which that of all concerns", args: []string{"--repo", "acme/other"}, want: all},
+		{name: "that lasted since a day", args: []string{"--since", "2026-03-06"}, want: first + all},
+		{name: "that last still", args: []string{"--since", "2026-03-07"}, want: all},
+		{name: "of a service", args: []string{"--service", "web"}, code: exitUsage},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if got, code, errs := ask(append(row.args, "--server", web.URL)...); got != row.want || code != row.code {
+				t.Errorf("exit %d, %s\n%s", code, errs, got)
+			}
+		})
+	}
+	t.Run("a wrong token", func(t *testing.T) {
+		t.Setenv("BELAY_DIUN_TOKEN", "x")
+		if _, code, errs := ask("--server", web.URL); code != exitFailed || !strings.Contains(errs, "token") {
+			t.Errorf("exit %d; %s", code, errs)
+		}
+	})
+	if err := st.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got, code, errs := ask("--state", dir); got != first+all || code != exitOK {
+		t.Errorf("from the state: exit %d, %s\n%s", code, errs, got)
+	}
+}

@@ -1,0 +1,65 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/belaybot/belay/bot/store"
+)
+
+// FreezeLine is a freeze in the audit trail, as one line of JSON.
+type FreezeLine struct {
+	Repository string    `json:"repository"` // "" is every repository
+	Who        string    `json:"who"`
+	Reason     string    `json:"reason,omitempty"`
+	At         time.Time `json:"at"`
+	Ended      time.Time `json:"ended,omitzero"` // left out while it lasts
+	EndedBy    string    `json:"ended_by,omitempty"`
+}
+
+// WriteFreezes writes the freezes that there were as JSON lines, oldest first: of
+// a repository, which those of every repository concern, too, and that lasted at
+// or after a moment. "" and zero are all.
+func WriteFreezes(ctx context.Context, st *store.Store, repository string, since time.Time, w io.Writer) error {
+	all, err := st.AllFreezes(ctx)
+	if err != nil {
+		return err
+	}
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	for _, f := range all {
+		if repository != "" && f.Repository != "" && !strings.EqualFold(f.Repository, repository) || !f.Ended.IsZero() && f.Ended.Before(since) {
+			continue
+		}
+		if err := enc.Encode(FreezeLine(f)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// auditFreezes answers GET /api/audit/freezes.
+func (s *Server) auditFreezes(w http.ResponseWriter, req *http.Request) {
+	if !s.authorized(req) {
+		answer(w, http.StatusUnauthorized, refusal{Error: "no or wrong token: send it as `Authorization: Bearer TOKEN`"})
+		return
+	}
+	q := req.URL.Query()
+	var since time.Time
+	if text := q.Get("since"); text != "" {
+		var err error
+		if since, err = time.Parse(time.RFC3339, text); err != nil {
+			answer(w, http.StatusBadRequest, refusal{Error: "since is not a time such as 2026-03-04T05:06:07Z", Field: "since"})
+			return
+		}
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if err := WriteFreezes(req.Context(), s.opts.Store, q.Get("repo"), since, w); err != nil && req.Context().Err() == nil {
+		s.opts.Log.Error("audit", "why", err)
+		panic(http.ErrAbortHandler) // else it would look like the end
+	}
+}
