@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -114,7 +115,7 @@ func (r *Reconciler) putBack(ctx context.Context, j *job, v *view) error {
 		for _, w := range list {
 			done, err := r.opts.Backups.Scale(ctx, d.Key, w, true)
 			if errors.Is(err, cluster.ErrCannotScale) {
-				return fail("%s %s/%s was not stopped: %v", strings.ToLower(w.Kind), w.Namespace, w.Name, err)
+				return fail("%s %s/%s was not stopped: %v", cmp.Or(strings.ToLower(w.Kind), "workload"), w.Namespace, w.Name, err)
 			}
 			if err != nil {
 				return err
