@@ -115,8 +115,8 @@ func (d *dashboard) setCookie(w http.ResponseWriter, name, value string, until t
 // who is the session of a request; false when nobody has signed in. An error
 // means that it cannot be told: whether the session was ended stands in the state.
 func (d *dashboard) who(req *http.Request) (session, bool, error) {
-	c, err := req.Cookie(d.cookieName(sessionCookie))
-	if err != nil {
+	c, _ := req.Cookie(d.cookieName(sessionCookie))
+	if c == nil {
 		return session{}, false, nil
 	}
 	var s session
