@@ -25,6 +25,7 @@ import (
 	"github.com/belaybot/belay/bot/sandbox"
 	"github.com/belaybot/belay/bot/sandbox/kube"
 	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/bot/store/pool"
 	"github.com/belaybot/belay/deploy"
 )
 
@@ -207,7 +208,7 @@ var spoiled = []struct {
 	}},
 	{"there is no state yet", func(c *clinic) { c.opts.State.Dir = c.TempDir() }},
 	{"the database is out of reach", func(c *clinic) {
-		c.opts.State = store.Options{Database: "postgres://belay:hunter2@127.0.0.1:1/belay"}
+		c.opts.State = store.Options{Database: "postgres://belay:hunter2@127.0.0.1:1/belay", Postgres: pool.Open}
 	}},
 	{"belay does not run", func(c *clinic) {
 		c.opts.Ready = func(context.Context) error { return errors.New("belay serve does not answer: connection refused") }

@@ -17,7 +17,7 @@ type Depth struct {
 func (e *Engine) Depths(ctx context.Context) ([]Depth, error) {
 	age := "COALESCE(MAX(unixepoch('now', 'subsec') - unixepoch(scheduled_at, 'subsec')), 0)"
 	due := "state = 'available' AND unixepoch(scheduled_at) <= unixepoch('now')"
-	if e.opts.Store.Pool() != nil {
+	if e.opts.Store.Shared() {
 		age, due = "COALESCE(MAX(EXTRACT(EPOCH FROM now() - scheduled_at)), 0)", "state = 'available' AND scheduled_at <= now()"
 	}
 	rows, err := e.opts.Store.DB().QueryContext(ctx, "SELECT kind, CASE WHEN state = 'running' THEN 'running' WHEN "+due+" THEN 'due' ELSE 'later' END AS w, COUNT(*), "+age+

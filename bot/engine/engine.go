@@ -105,7 +105,7 @@ func New(ctx context.Context, opts Options) (*Engine, error) {
 	}
 	e := &Engine{opts: opts, name: rand.Text(), hold: min(lease, 2*opts.Timeout), busy: map[string]bool{}}
 	var driver riverdriver.Driver[*sql.Tx] = riversqlite.New(opts.Store.DB())
-	if opts.Store.Pool() != nil {
+	if opts.Store.Shared() {
 		driver = riverdatabasesql.New(opts.Store.DB())
 	}
 	migrator, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: quiet(opts.Log)})
@@ -115,7 +115,7 @@ func New(ctx context.Context, opts Options) (*Engine, error) {
 	if err := e.migrate(ctx, migrator); err != nil {
 		return nil, fmt.Errorf("queue: %w", err)
 	}
-	if opts.Store.Pool() == nil {
+	if !opts.Store.Shared() {
 		// SQLite has one process: what is running was running when it was killed,
 		// and whoever leads is dead.
 		for _, statement := range []string{"UPDATE river_job SET state = 'available' WHERE state = 'running'", "DELETE FROM river_leader"} {
@@ -156,7 +156,7 @@ func (e *Engine) migrate(ctx context.Context, m *rivermigrate.Migrator[*sql.Tx])
 		_, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil)
 		return err
 	}
-	if e.opts.Store.Pool() == nil {
+	if !e.opts.Store.Shared() {
 		return up(nil)
 	}
 	return e.opts.Store.Alone(ctx, up)
@@ -184,7 +184,7 @@ func (e *Engine) Start(ctx context.Context) error {
 		return fmt.Errorf("queue: %w", err)
 	}
 	e.end = func() {}
-	if e.opts.Store.Pool() != nil {
+	if e.opts.Store.Shared() {
 		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		done := make(chan struct{})
 		go func() {

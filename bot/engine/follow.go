@@ -143,7 +143,7 @@ func (e *Engine) next(args task, o outcome, again, stopped bool) (river.JobArgs,
 
 func complete[A task](ctx context.Context, e *Engine, tx *sql.Tx, job *river.Job[A]) error {
 	var err error
-	if e.opts.Store.Pool() == nil {
+	if !e.opts.Store.Shared() {
 		_, err = river.JobCompleteTx[*riversqlite.Driver](ctx, tx, job)
 	} else {
 		_, err = river.JobCompleteTx[*riverdatabasesql.Driver](ctx, tx, job)

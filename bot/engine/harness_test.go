@@ -12,6 +12,7 @@ import (
 	"github.com/belaybot/belay/bot/engine"
 	"github.com/belaybot/belay/bot/sandbox/postgres"
 	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/bot/store/pool"
 )
 
 var ctx = context.Background()
@@ -23,7 +24,7 @@ const patience = time.Minute
 func onBoth(t *testing.T, f func(t *testing.T, state store.Options)) {
 	t.Helper()
 	t.Run("SQLite", func(t *testing.T) { t.Parallel(); f(t, store.Options{Dir: t.TempDir()}) })
-	t.Run("PostgreSQL", func(t *testing.T) { t.Parallel(); f(t, store.Options{Database: postgres.New(t)}) })
+	t.Run("PostgreSQL", func(t *testing.T) { t.Parallel(); f(t, store.Options{Database: postgres.New(t), Postgres: pool.Open}) })
 }
 
 // watcher sees every look of one or more engines.

@@ -91,7 +91,7 @@ func (e *Engine) take(ctx context.Context, id string) (release func(), err error
 		defer e.mu.Unlock()
 		delete(e.busy, id)
 	}
-	if e.opts.Store.Pool() == nil { // no other process
+	if !e.opts.Store.Shared() { // no other process
 		return free, nil
 	}
 	claim := func() (bool, error) {

@@ -13,6 +13,7 @@ import (
 	"github.com/belaybot/belay/bot/engine"
 	"github.com/belaybot/belay/bot/sandbox/postgres"
 	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/bot/store/pool"
 )
 
 // TestMain lets the test binary be a process that looks at an upgrade for ever.
@@ -21,7 +22,7 @@ func TestMain(m *testing.M) {
 	if dir == "" && database == "" {
 		os.Exit(m.Run())
 	}
-	s, err := store.Open(ctx, store.Options{Dir: dir, Database: database})
+	s, err := store.Open(ctx, store.Options{Dir: dir, Database: database, Postgres: pool.Open})
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
@@ -104,7 +105,7 @@ func TestWhatAKilledProcessWasAtIsTakenUp(t *testing.T) {
 }
 
 func TestTwoEnginesNeverLookAtOneUpgradeAtTheSameTimeAndBothWork(t *testing.T) {
-	state := store.Options{Database: postgres.New(t)}
+	state := store.Options{Database: postgres.New(t), Postgres: pool.Open}
 	w := newWatcher(t, func(ctx context.Context, _ string, _ int) (time.Time, error) {
 		select { // long enough for the other to come
 		case <-ctx.Done():
@@ -135,7 +136,7 @@ func TestTwoEnginesNeverLookAtOneUpgradeAtTheSameTimeAndBothWork(t *testing.T) {
 }
 
 func TestPeriodicWorkIsDoneByOneReplica(t *testing.T) {
-	state := store.Options{Database: postgres.New(t)}
+	state := store.Options{Database: postgres.New(t), Postgres: pool.Open}
 	var mu sync.Mutex
 	runs := map[string]int{}
 	changed := make(chan struct{}, 1)

@@ -13,6 +13,7 @@ import (
 	"github.com/belaybot/belay/bot/engine"
 	"github.com/belaybot/belay/bot/sandbox/postgres"
 	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/bot/store/pool"
 )
 
 // upgrades is how many the replicas share, and latency how long each look
@@ -71,7 +72,7 @@ func BenchmarkReplicas(b *testing.B) {
 // share has n processes look at all upgrades, and returns how many they look at
 // in a second.
 func share(b *testing.B, n int) float64 {
-	state := store.Options{Database: postgres.New(b)}
+	state := store.Options{Database: postgres.New(b), Postgres: pool.Open}
 	s, err := store.Open(ctx, state)
 	if err != nil {
 		b.Fatal(err)

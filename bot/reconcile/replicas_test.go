@@ -23,6 +23,7 @@ import (
 
 	"github.com/belaybot/belay/bot/sandbox/postgres"
 	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/bot/store/pool"
 	"github.com/belaybot/belay/rules/lifecycle"
 )
 
@@ -201,7 +202,7 @@ func TestReplicasShareARepository(t *testing.T) {
 	for i := range services {
 		w.soon("a dispatch is taken", func() bool { return post(r.living(i), fmt.Sprintf("acme/r%02d", i), "1.0.1") })
 	}
-	state, err := store.Open(t.Context(), store.Options{Database: r.cable.direct})
+	state, err := store.Open(t.Context(), store.Options{Database: r.cable.direct, Postgres: pool.Open})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/belaybot/belay/bot/sandbox"
 	"github.com/belaybot/belay/bot/server"
 	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/bot/store/pool"
 	"github.com/belaybot/belay/bot/upstream"
 	"github.com/belaybot/belay/rules/image"
 	"github.com/belaybot/belay/rules/lifecycle"
@@ -325,7 +326,7 @@ type living struct {
 
 // begin starts belay; it listens, and works on what there is.
 func begin(ctx context.Context, with living) (*life, error) {
-	st, err := store.Open(ctx, store.Options{Dir: with.dir, Database: with.database, Now: with.now})
+	st, err := store.Open(ctx, store.Options{Dir: with.dir, Database: with.database, Postgres: pool.Open, Now: with.now})
 	if err != nil {
 		return nil, err
 	}

@@ -76,7 +76,7 @@ func (b *board) catchUp(ctx context.Context) error {
 	}
 	b.asked = now
 	from := b.high.Add(-overlap)
-	if b.state.Pool() != nil {
+	if b.state.Shared() {
 		from = b.high.Add(-overlapShared)
 	}
 	for {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -75,14 +74,14 @@ var postgresHints = map[string]string{"53100": hintFull, "25006": hintStandby}
 func (s *Store) trouble(err error) error {
 	var known *Trouble
 	var lite *sqlite.Error
-	var pg *pgconn.PgError
+	var pg interface{ SQLState() string } // as PostgreSQL's client has it
 	switch {
 	case err == nil || errors.As(err, &known):
 		return err
 	case errors.As(err, &lite):
 		return &Trouble{s.name, sqliteHints[lite.Code()&0xff], err}
 	case errors.As(err, &pg):
-		return &Trouble{s.name, postgresHints[pg.Code], err}
+		return &Trouble{s.name, postgresHints[pg.SQLState()], err}
 	}
 	return err
 }

@@ -19,7 +19,7 @@ type Inspected struct {
 }
 
 // Inspect looks at a state without making or changing anything, while a belay
-// may be running on it. Only Dir and Database of the options count.
+// may be running on it. Only where it is counts of the options.
 func Inspect(ctx context.Context, opts Options) (Inspected, error) {
 	steps, err := schema()
 	if err != nil {
@@ -28,10 +28,10 @@ func Inspect(ctx context.Context, opts Options) (Inspected, error) {
 	out := Inspected{Known: len(steps)}
 	s := &Store{}
 	if opts.Database != "" {
-		if err := s.openPostgres(ctx, opts.Database); err != nil {
+		if err := s.openPostgres(ctx, opts); err != nil {
 			return out, err
 		}
-		out.Name = fmt.Sprintf("PostgreSQL on %s, database %s", s.pool.Config().ConnConfig.Host, s.pool.Config().ConnConfig.Database)
+		out.Name = s.shared.Name
 		defer s.Close()
 		var table sql.NullString
 		if err := s.read.QueryRowContext(ctx, "SELECT to_regclass('belay_schema')::text").Scan(&table); err != nil {

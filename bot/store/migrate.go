@@ -39,7 +39,7 @@ const (
 // none of them.
 func (s *Store) migrate(ctx context.Context, steps []string) error {
 	serial := "INTEGER PRIMARY KEY AUTOINCREMENT"
-	if s.pool != nil {
+	if s.shared != nil {
 		serial = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
 	}
 	return s.Alone(ctx, func(tx *sql.Tx) error {
@@ -79,7 +79,7 @@ func (s *Store) Alone(ctx context.Context, f func(tx *sql.Tx) error) error {
 // lockTx makes transactions of all replicas that take the same lock follow one
 // another. SQLite's do so anyway.
 func (s *Store) lockTx(ctx context.Context, tx *sql.Tx, lock int) error {
-	if s.pool == nil {
+	if s.shared == nil {
 		return nil
 	}
 	_, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", lock)

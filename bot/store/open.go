@@ -10,23 +10,18 @@ import (
 	"strings"
 
 	"github.com/gofrs/flock"
-	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/jackc/pgx/v5/stdlib"
 )
 
-func (s *Store) openPostgres(ctx context.Context, url string) error {
+func (s *Store) openPostgres(ctx context.Context, opts Options) error {
 	s.name = "the database"
-	pool, err := pgxpool.New(ctx, url)
+	if opts.Postgres == nil {
+		return errors.New("--database: this program keeps its state in SQLite alone")
+	}
+	p, err := opts.Postgres(ctx, opts.Database)
 	if err != nil {
-		return errors.New("--database: not a PostgreSQL address: give postgres://USER:PASSWORD@HOST/NAME") // the cause may show the password
+		return err
 	}
-	if err := pool.Ping(ctx); err != nil {
-		pool.Close()
-		return fmt.Errorf("--database: %s:%d does not answer: %w", pool.Config().ConnConfig.Host, pool.Config().ConnConfig.Port, err)
-	}
-	s.pool = pool
-	s.write = stdlib.OpenDBFromPool(pool)
-	s.read = s.write
+	s.shared, s.write, s.read = &p, p.DB, p.DB
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/belaybot/belay/bot/sandbox/postgres"
 	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/bot/store/pool"
 )
 
 func TestANewerBelayMigratesAndAnOlderOneRefuses(t *testing.T) {
@@ -50,7 +51,7 @@ func TestAMigrationThatFailsChangesNothing(t *testing.T) {
 }
 
 func TestReplicasStartAtOnce(t *testing.T) {
-	opts := store.Options{Database: postgres.New(t)}
+	opts := store.Options{Database: postgres.New(t), Postgres: pool.Open}
 	var wg sync.WaitGroup
 	for range 5 {
 		wg.Go(func() {
@@ -133,20 +134,20 @@ func TestTroubleAtTheStart(t *testing.T) {
 		}
 	})
 	t.Run("no PostgreSQL there", func(t *testing.T) {
-		_, err := store.Open(ctx, store.Options{Database: "postgres://ana:verysecret@127.0.0.1:1/belay"})
+		_, err := store.Open(ctx, store.Options{Database: "postgres://ana:verysecret@127.0.0.1:1/belay", Postgres: pool.Open})
 		if err == nil || !strings.Contains(err.Error(), "127.0.0.1:1") || strings.Contains(err.Error(), "verysecret") {
 			t.Errorf("got %v", err)
 		}
 	})
 	t.Run("no address", func(t *testing.T) {
-		_, err := store.Open(ctx, store.Options{Database: "postgres://ana:verysecret@example.org:many/belay"})
+		_, err := store.Open(ctx, store.Options{Database: "postgres://ana:verysecret@example.org:many/belay", Postgres: pool.Open})
 		if err == nil || !strings.Contains(err.Error(), "postgres://USER") || strings.Contains(err.Error(), "verysecret") {
 			t.Errorf("got %v", err)
 		}
 	})
 	t.Run("a PostgreSQL that takes no writes", func(t *testing.T) {
 		address := postgres.New(t)
-		s, err := store.Open(ctx, store.Options{Database: address})
+		s, err := store.Open(ctx, store.Options{Database: address, Postgres: pool.Open})
 		ok(t, err)
 		ok(t, s.Close())
 		u, err := url.Parse(address)
@@ -154,7 +155,7 @@ func TestTroubleAtTheStart(t *testing.T) {
 		q := u.Query()
 		q.Set("default_transaction_read_only", "on")
 		u.RawQuery = q.Encode()
-		if _, err := store.Open(ctx, store.Options{Database: u.String()}); err == nil || !strings.Contains(err.Error(), "the primary") {
+		if _, err := store.Open(ctx, store.Options{Database: u.String(), Postgres: pool.Open}); err == nil || !strings.Contains(err.Error(), "the primary") {
 			t.Errorf("got %v", err)
 		}
 	})

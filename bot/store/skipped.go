@@ -28,7 +28,7 @@ func (s *Store) fits(f SkipFilter) (condition string, args []any, err error) {
 			return "", nil, err
 		}
 		list := "SELECT LOWER(value) FROM json_each(?)"
-		if s.pool != nil {
+		if s.shared != nil {
 			list = "SELECT LOWER(value) FROM jsonb_array_elements_text(CAST(? AS jsonb))"
 		}
 		condition += " AND LOWER(o.repository) IN (" + list + ")"

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
-	"github.com/jackc/pgx/v5/pgxpool"
 	_ "modernc.org/sqlite" // the driver "sqlite", without cgo
 )
 
@@ -23,18 +22,29 @@ import (
 type Options struct {
 	Dir      string           // of SQLite's file belay.db; made with 0700 when missing
 	Database string           // "postgres://…"; Dir is then unused
+	Postgres OpenPostgres     // opens Database: pool.Open; nil in a program that has SQLite alone
 	Now      func() time.Time // nil: time.Now
+}
+
+// OpenPostgres opens a PostgreSQL by its address and asks it for a sign of life.
+type OpenPostgres func(ctx context.Context, address string) (Postgres, error)
+
+// Postgres is a PostgreSQL that was opened.
+type Postgres struct {
+	DB    *sql.DB
+	Name  string // for people: where it is and what it is called
+	Close func() // after DB
 }
 
 // Store is an open database. It may be used by many at once.
 type Store struct {
-	write *sql.DB // SQLite: one connection, so that writers queue instead of failing
-	read  *sql.DB
-	group group         // SQLite: of transactions that share a commit
-	pool  *pgxpool.Pool // PostgreSQL only
-	lock  *flock.Flock  // SQLite only: held while the Store is open
-	now   func() time.Time
-	name  string // for errors: the file, or "the database"
+	write  *sql.DB // SQLite: one connection, so that writers queue instead of failing
+	read   *sql.DB
+	group  group        // SQLite: of transactions that share a commit
+	shared *Postgres    // PostgreSQL only
+	lock   *flock.Flock // SQLite only: held while the Store is open
+	now    func() time.Time
+	name   string // for errors: the file, or "the database"
 }
 
 // Open opens the state, making or migrating it. Its errors name the file and
@@ -46,7 +56,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	s := &Store{now: opts.Now}
 	var err error
 	if opts.Database != "" {
-		err = s.openPostgres(ctx, opts.Database)
+		err = s.openPostgres(ctx, opts)
 	} else {
 		err = s.openSQLite(ctx, opts.Dir)
 	}
@@ -76,8 +86,8 @@ func (s *Store) Close() error {
 	if s.write != nil {
 		errs = append(errs, s.write.Close())
 	}
-	if s.pool != nil {
-		s.pool.Close()
+	if s.shared != nil {
+		s.shared.Close()
 	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Unlock())
@@ -94,12 +104,13 @@ func (s *Store) Ping(ctx context.Context) error {
 // DB is the connection that writes, for the queue that shares the database.
 func (s *Store) DB() *sql.DB { return s.write }
 
-// Pool is PostgreSQL's, nil on SQLite.
-func (s *Store) Pool() *pgxpool.Pool { return s.pool }
+// Shared reports whether other processes may have the state open, too: on
+// PostgreSQL, and never on SQLite.
+func (s *Store) Shared() bool { return s.shared != nil }
 
 // sql gives a statement the placeholders of the database: "?" becomes "$1".
 func (s *Store) sql(q string) string {
-	if s.pool == nil {
+	if s.shared == nil {
 		return q
 	}
 	var b strings.Builder
@@ -121,7 +132,7 @@ func (s *Store) Transact(ctx context.Context, f func(tx *sql.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if s.pool == nil {
+	if s.shared == nil {
 		return s.trouble(s.group.transact(s.write, f))
 	}
 	tx, err := s.write.BeginTx(ctx, nil)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/belaybot/belay/bot/sandbox/postgres"
 	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/bot/store/pool"
 )
 
 var (
@@ -67,7 +68,7 @@ func onBoth(t *testing.T, f func(t *testing.T, p place)) {
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		c := &clock{now: noon}
-		f(t, place{store.Options{Database: postgres.New(t), Now: c.Now}, c})
+		f(t, place{store.Options{Database: postgres.New(t), Postgres: pool.Open, Now: c.Now}, c})
 	})
 }
 

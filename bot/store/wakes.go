@@ -21,7 +21,7 @@ func (s *Store) Asked(ctx context.Context, upgrade string) (int64, error) {
 // transaction has ended.
 func (s *Store) AskedTx(ctx context.Context, tx *sql.Tx, upgrade string) (int64, error) {
 	q := "SELECT asked FROM wakes WHERE upgrade = ?"
-	if s.pool != nil {
+	if s.shared != nil {
 		q += " FOR UPDATE"
 	}
 	return s.asked(tx.QueryRowContext(ctx, s.sql(q), upgrade))

@@ -16,6 +16,7 @@ import (
 
 	"github.com/belaybot/belay/bot/server"
 	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/bot/store/pool"
 )
 
 // auditAsk is what is asked of the trail.
@@ -94,7 +95,7 @@ func moment(text string) (time.Time, error) {
 }
 
 func auditState(ctx context.Context, ask auditAsk, database string, out io.Writer) error {
-	where := store.Options{Dir: ask.state, Database: database}
+	where := store.Options{Dir: ask.state, Database: database, Postgres: pool.Open}
 	switch found, err := store.Inspect(ctx, where); { // opening would make or change what is not there yet
 	case err != nil:
 		return err

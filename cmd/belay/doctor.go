@@ -18,6 +18,7 @@ import (
 	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/bot/server"
 	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/bot/store/pool"
 	"github.com/belaybot/belay/deploy"
 )
 
@@ -118,7 +119,7 @@ func (f *doctorFlags) options() (doctor.Options, error) {
 	if err != nil {
 		return opts, usage{err}
 	}
-	opts.State = store.Options{Dir: f.app.state, Database: database}
+	opts.State = store.Options{Dir: f.app.state, Database: database, Postgres: pool.Open}
 	opts.WebhookSecret, opts.DiunToken = rotating("WEBHOOK_SECRET"), rotating("DIUN_TOKEN")
 	opts.Credentials = p.credentials
 	if p.credentials != nil {

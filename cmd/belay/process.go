@@ -23,6 +23,7 @@ import (
 	"github.com/belaybot/belay/bot/reconcile"
 	"github.com/belaybot/belay/bot/server"
 	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/bot/store/pool"
 	"github.com/belaybot/belay/bot/traces"
 	"github.com/belaybot/belay/rules/policy"
 )
@@ -63,7 +64,7 @@ type process struct {
 func (p parts) start(ctx context.Context) (*process, error) {
 	out := &process{log: p.log, close: p.observe.close}
 	var err error
-	if out.store, err = store.Open(ctx, store.Options{Dir: p.state, Database: p.database}); err != nil {
+	if out.store, err = store.Open(ctx, store.Options{Dir: p.state, Database: p.database, Postgres: pool.Open}); err != nil {
 		return nil, err
 	}
 	if err := out.wire(ctx, p); err != nil {
@@ -188,7 +189,7 @@ func (out *process) depths(ctx context.Context) ([]server.Depth, error) {
 // wireNotify has people told, where a place for it is configured.
 func (out *process) wireNotify(ctx context.Context, p parts, work *engine.Options) error {
 	opts := p.notify
-	opts.State, opts.GitHub, opts.Shared, opts.Log = out.store, p.github.URL, out.store.Pool() != nil, p.log
+	opts.State, opts.GitHub, opts.Shared, opts.Log = out.store, p.github.URL, out.store.Shared(), p.log
 	n, err := notify.New(ctx, opts)
 	if err != nil || n == nil {
 		return err
