@@ -310,6 +310,10 @@ func (r *Reconciler) recall(ctx context.Context, repo *github.Repository, p gith
 		return u, carry{}, err
 	}
 	rec.Moves = m.Moves
+	if s := lifecycle.State(m.Over); s.Final() && p.State != "OPEN" { // it is not begun again
+		u.State, u.Final, rec.Redo = m.Over, true, false
+		rec.Merge, rec.Failure.Why = merge{SHA: p.MergeSHA, By: p.MergedBy, At: r.opts.Now()}, m.Why
+	}
 	u.Data, err = json.Marshal(rec)
 	return u, carry{}, err
 }

@@ -224,6 +224,33 @@ func TestActionLadderInRunsThatRememberNothing(t *testing.T) {
 	}
 }
 
+// TestActionWhatIsOverStaysOver where somebody changed belay's record of it: the
+// marker says how it ended, and where the ladder stands.
+func TestActionWhatIsOverStaysOver(t *testing.T) {
+	w := newWorkflows(t, nil)
+	w.ok(w.dispatch("acme/web", "3.0.0", nil))
+	w.green(w.pull(1).Head)
+	w.ok(w.comment(1, "ana", "/upgrade approve", map[string]string{"time-limit": "3s"}))
+	w.green(w.pull(1).MergeSHA)
+	w.ok(w.schedule(nil))
+	for _, c := range w.pull(1).Comments {
+		if report.IsStatus(c.Body) {
+			w.repo.EditCommentAs(1, c.ID, "bo", strings.Replace(c.Body, "Done", "done", 1))
+		}
+	}
+	r := w.ok(w.comment(1, "ana", "/upgrade step", nil)) // meant for a record that is gone
+	if n := len(w.repo.Pulls()); n != 1 || !strings.Contains(r.outputs["upgrades"], `"state":"unverified"`) || strings.Contains(r.logs, "watching") {
+		t.Errorf("%d pull requests, %s\n%s", n, r.outputs["upgrades"], r.logs)
+	}
+	if text := w.status(1); !strings.Contains(text, "say it again") || !strings.Contains(text, "stands at step 1 of 4") {
+		t.Errorf("status\n%s", text)
+	}
+	w.ok(w.comment(1, "ana", "/upgrade step", nil))
+	if n := len(w.repo.Pulls()); n != 2 || w.pull(2).Title != "upgrade: web 1.0.1 → 1.1.0" {
+		t.Errorf("%d pull requests, %s", n, w.pull(n).Title)
+	}
+}
+
 // TestActionMarkerOfAnotherPullRequest is not believed.
 func TestActionMarkerOfAnotherPullRequest(t *testing.T) {
 	w := newWorkflows(t, nil)
