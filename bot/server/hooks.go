@@ -287,7 +287,8 @@ const maxReplay = 72 * time.Hour
 
 // Replay takes the webhooks that GitHub could not deliver while belay was down,
 // and says how many. After an error, the next one begins where this one began:
-// what was taken is remembered, and what was not is tried again.
+// what was taken is remembered, and what was not is tried again. One that cannot
+// be taken keeps none of the others from it.
 func (s *Server) Replay(ctx context.Context, app *github.App) (int, error) {
 	since := s.opts.Now().Add(-maxReplay)
 	value, err := s.opts.Store.Get(ctx, cursorKey)
@@ -302,6 +303,7 @@ func (s *Server) Replay(ctx context.Context, app *github.App) (int, error) {
 		return 0, err
 	}
 	n := 0
+	var failed error
 	for _, d := range list {
 		if !slices.Contains(events, d.Event) {
 			continue
@@ -323,9 +325,13 @@ func (s *Server) Replay(ctx context.Context, app *github.App) (int, error) {
 			s.opts.Log.Warn("a webhook in the delivery log was passed over", "delivery", d.GUID, "why", err)
 			continue
 		} else if err != nil {
-			return n, fmt.Errorf("webhook delivery %s: %w", d.GUID, err)
+			failed = fmt.Errorf("webhook delivery %s: %w", d.GUID, err)
+			continue
 		}
 		n++
+	}
+	if failed != nil {
+		return n, failed
 	}
 	// A little is read twice, so that clocks need not agree.
 	return n, s.opts.Store.Put(ctx, cursorKey, s.opts.Now().Add(-10*time.Minute).UTC().Format(time.RFC3339Nano))

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/belaybot/belay/bot/github"
+	"github.com/belaybot/belay/bot/reconcile"
 	"github.com/belaybot/belay/bot/sandbox"
 	"github.com/belaybot/belay/bot/server"
 )
@@ -160,5 +162,64 @@ func TestMissedWebhooksAreTriedAgain(t *testing.T) {
 				t.Errorf("woken %v", woken)
 			}
 		})
+	}
+}
+
+// moody is a board that fails while something is wrong.
+type moody struct {
+	board
+	wrong error
+}
+
+func (m *moody) BoardTouched(ctx context.Context, i reconcile.BoardIssue) error {
+	if m.wrong != nil {
+		return m.wrong
+	}
+	return m.board.BoardTouched(ctx, i)
+}
+
+// TestOneMissedWebhookDoesNotHoldUpTheOthers has one that cannot be taken come
+// before one that can.
+func TestOneMissedWebhookDoesNotHoldUpTheOthers(t *testing.T) {
+	gh, err := sandbox.NewGitHub(sandbox.Options{Dir: t.TempDir(), Secret: hookSecret, Validate: true, Report: func(err error) { t.Error(err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer gh.Close()
+	repo, err := gh.AddRepository("acme", "home-ops", map[string]string{"a": "b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := github.New(github.Options{AppID: gh.AppID(), Key: func() ([]byte, error) { return gh.PrivateKey(), nil }, URL: gh.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &moody{wrong: errors.New("there is no such repository any more")}
+	g := newGate(t, func(o *server.Options) { o.Board = b })
+	g.upgrades()
+	issue := repo.OpenIssue("ana", "notes", "my own notes")
+	repo.CloseIssue(issue, "ana") // belay is away
+	repo.SetStatus(headB, "plan", "success")
+	for _, step := range []struct {
+		name  string
+		taken int
+		fails bool
+		woken []string
+		told  []string
+	}{
+		{"one cannot be taken", 1, true, []string{"wiki"}, nil},
+		{"nor later", 0, true, nil, nil},
+		{"now it can", 1, false, nil, []string{"touched acme/home-ops#1 of ana"}},
+		{"once", 0, false, nil, nil},
+	} {
+		if !step.fails {
+			b.wrong = nil
+		}
+		b.told = nil
+		n, err := g.srv.Replay(t.Context(), app)
+		woken, _ := g.took()
+		if n != step.taken || (err != nil) != step.fails || !slices.Equal(woken, step.woken) || !slices.Equal(b.told, step.told) {
+			t.Errorf("%s: %d taken, %v, woken %v, told %q", step.name, n, err, woken, b.told)
+		}
 	}
 }
