@@ -11,8 +11,8 @@ UPDATED  = $$(grep -rlE 'Bool\("update"' --include='*_test.go' cmd bot rules hac
 
 .PHONY: build demo setup kube test test-short check docs-check bench fuzz golden clean
 
-build: ## bin/belay
-	$(GO) build -trimpath -ldflags "-s -w" -o bin/belay ./cmd/belay
+build: ## bin/belay and bin/belay-action
+	$(GO) build -trimpath -ldflags "-s -w" -o bin/ ./cmd/belay ./cmd/belay-action
 
 demo: ## plans, then four upgrades from dispatch to end, on this machine alone
 	$(GO) run ./cmd/belay demo

@@ -17,6 +17,7 @@ import (
 	"github.com/belaybot/belay/bot/server"
 	"github.com/belaybot/belay/bot/store"
 	"github.com/belaybot/belay/bot/store/pool"
+	"github.com/belaybot/belay/cmd/internal/program"
 )
 
 // auditAsk is what is asked of the trail.
@@ -44,21 +45,21 @@ stand apart: --freezes prints who froze what, when, why, and who ended it.`,
   belay audit --after 4711
   belay audit --freezes --since 720h
   belay audit --state /var/lib/belay --upgrade uIK3VQ2M5ZJXA`,
-		Args: noArgs,
+		Args: program.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if ask.since != "" {
 				t, err := moment(ask.since)
 				if err != nil {
-					return usage{fmt.Errorf("--since: %w", err)}
+					return program.Usage(fmt.Errorf("--since: %w", err))
 				}
 				ask.Since = t
 			}
 			if ask.freezes && (ask.Service != "" || ask.Upgrade != "" || ask.After != 0) {
-				return usage{errors.New("--freezes goes with --repo and --since alone: a freeze is of a repository, and has no id")}
+				return program.Usage(errors.New("--freezes goes with --repo and --since alone: a freeze is of a repository, and has no id"))
 			}
-			database, err := secret("DATABASE")
+			database, err := program.Secret("DATABASE")
 			if err != nil {
-				return usage{err}
+				return program.Usage(err)
 			}
 			if ask.state != "" || database != "" && !c.Flags().Changed("server") {
 				return auditState(c.Context(), ask, database, c.OutOrStdout())
@@ -100,9 +101,9 @@ func auditState(ctx context.Context, ask auditAsk, database string, out io.Write
 	case err != nil:
 		return err
 	case found.Absent || found.Schema == 0:
-		return usage{fmt.Errorf("%s: there is no state: give the --state of belay serve", found.Name)}
+		return program.Usage(fmt.Errorf("%s: there is no state: give the --state of belay serve", found.Name))
 	case found.Schema != found.Known:
-		return usage{fmt.Errorf("%s: the state has version %d, and this belay knows %d: use the belay that runs on it", found.Name, found.Schema, found.Known)}
+		return program.Usage(fmt.Errorf("%s: the state has version %d, and this belay knows %d: use the belay that runs on it", found.Name, found.Schema, found.Known))
 	}
 	st, err := store.Open(ctx, where)
 	if err != nil {
@@ -150,7 +151,7 @@ func auditServer(ctx context.Context, r *remote, ask auditAsk, out io.Writer) er
 	for range auditTries {
 		before := ask.After
 		err = auditOnce(ctx, r, &ask, w)
-		if err == nil || ctx.Err() != nil || errors.As(err, new(usage)) || ask.After == before {
+		if err == nil || ctx.Err() != nil || program.IsUsage(err) || ask.After == before {
 			break
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/belaybot/belay/bot/server"
 	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/cmd/internal/program"
 )
 
 // trail makes a state with two upgrades and n events of each.
@@ -61,7 +62,7 @@ func TestAudit(t *testing.T) {
 	dir := t.TempDir()
 	trail(t, dir, n)
 	all, code, errs := audit(t, "--state", dir)
-	if code != exitOK || len(all) != 2*n {
+	if code != program.ExitOK || len(all) != 2*n {
 		t.Fatalf("exit %d, %d lines, %s", code, len(all), errs)
 	}
 	if l := all[3]; l.Who != "ana" || l.What != "command" || l.Why != "hold <3> & go" || l.Data["comment"] != "3" || l.Upgrade != "uweb" || l.Service != "web" || l.Repository != "acme/home-ops" || l.From != "1.0.0" || l.To != "1.0.1" {
@@ -101,7 +102,7 @@ func TestAudit(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			got, code, errs := audit(t, append(row.args, "--server", web.URL)...)
-			if code != exitOK || len(got) != row.want {
+			if code != program.ExitOK || len(got) != row.want {
 				t.Errorf("exit %d, %d lines, want %d; %s", code, len(got), row.want, errs)
 			}
 		})
@@ -109,7 +110,7 @@ func TestAudit(t *testing.T) {
 	t.Run("an answer that breaks off is gone on with", func(t *testing.T) {
 		breaks.Store(2)
 		got, code, errs := audit(t, "--server", web.URL)
-		if code != exitOK || len(got) != 2*n {
+		if code != program.ExitOK || len(got) != 2*n {
 			t.Fatalf("exit %d, %d lines; %s", code, len(got), errs)
 		}
 		for i := range got {
@@ -122,18 +123,18 @@ func TestAudit(t *testing.T) {
 		breaks.Store(1000)
 		defer breaks.Store(0)
 		got, code, errs := audit(t, "--server", web.URL)
-		if code != exitFailed || len(got) == 0 || !strings.Contains(errs, fmt.Sprintf("--after %d", got[len(got)-1].ID)) {
+		if code != program.ExitFailed || len(got) == 0 || !strings.Contains(errs, fmt.Sprintf("--after %d", got[len(got)-1].ID)) {
 			t.Errorf("exit %d, %d lines; %s", code, len(got), errs)
 		}
 	})
 	t.Run("a wrong token", func(t *testing.T) {
 		t.Setenv("BELAY_DIUN_TOKEN", "x")
-		if _, code, errs := audit(t, "--server", web.URL); code != exitFailed || !strings.Contains(errs, "token") {
+		if _, code, errs := audit(t, "--server", web.URL); code != program.ExitFailed || !strings.Contains(errs, "token") {
 			t.Errorf("exit %d; %s", code, errs)
 		}
 	})
 	t.Run("a time that is none", func(t *testing.T) {
-		if _, code, errs := audit(t, "--server", web.URL, "--since", "yesterday"); code != exitUsage || !strings.Contains(errs, "36h") {
+		if _, code, errs := audit(t, "--server", web.URL, "--since", "yesterday"); code != program.ExitUsage || !strings.Contains(errs, "36h") {
 			t.Errorf("exit %d; %s", code, errs)
 		}
 	})
@@ -196,7 +197,7 @@ func TestAuditFreezes(t *testing.T) {
 		{name: "of another one, which that of all concerns", args: []string{"--repo", "acme/other"}, want: all},
 		{name: "that lasted since a day", args: []string{"--since", "2026-03-06"}, want: first + all},
 		{name: "that last still", args: []string{"--since", "2026-03-07"}, want: all},
-		{name: "of a service", args: []string{"--service", "web"}, code: exitUsage},
+		{name: "of a service", args: []string{"--service", "web"}, code: program.ExitUsage},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			if got, code, errs := ask(append(row.args, "--server", web.URL)...); got != row.want || code != row.code {
@@ -206,14 +207,14 @@ func TestAuditFreezes(t *testing.T) {
 	}
 	t.Run("a wrong token", func(t *testing.T) {
 		t.Setenv("BELAY_DIUN_TOKEN", "x")
-		if _, code, errs := ask("--server", web.URL); code != exitFailed || !strings.Contains(errs, "token") {
+		if _, code, errs := ask("--server", web.URL); code != program.ExitFailed || !strings.Contains(errs, "token") {
 			t.Errorf("exit %d; %s", code, errs)
 		}
 	})
 	if err := st.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if got, code, errs := ask("--state", dir); got != first+all || code != exitOK {
+	if got, code, errs := ask("--state", dir); got != first+all || code != program.ExitOK {
 		t.Errorf("from the state: exit %d, %s\n%s", code, errs, got)
 	}
 }

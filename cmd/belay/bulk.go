@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/belaybot/belay/bot/intake"
+	"github.com/belaybot/belay/cmd/internal/program"
 	"github.com/belaybot/belay/rules/plan"
 )
 
@@ -54,9 +55,9 @@ input; 1 failed, or, with --wait, an upgrade did.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
 			case f.outdated && len(args) > 0:
-				return usage{errors.New("give a FILE or --outdated, not both")}
+				return program.Usage(errors.New("give a FILE or --outdated, not both"))
 			case !f.outdated && len(args) != 1:
-				return usage{errors.New("one FILE with image and tag in each line is needed, \"-\" for standard input, or --outdated (see belay bulk --help)")}
+				return program.Usage(errors.New("one FILE with image and tag in each line is needed, \"-\" for standard input, or --outdated (see belay bulk --help)"))
 			}
 			return nil
 		},
@@ -83,7 +84,7 @@ type bulkRow struct {
 
 func (f *bulkFlags) run(c *cobra.Command, args []string) error {
 	if f.limit < 0 || c.Flags().Changed("limit") && f.limit == 0 {
-		return usage{fmt.Errorf("--limit %d: a number above 0", f.limit)}
+		return program.Usage(fmt.Errorf("--limit %d: a number above 0", f.limit))
 	}
 	f.asks.wait = time.Minute
 	show := newProgress(c.ErrOrStderr())
@@ -108,7 +109,7 @@ func (f *bulkFlags) run(c *cobra.Command, args []string) error {
 			printRows(c.OutOrStdout(), "RISK", work.rows)
 			fmt.Fprintln(c.OutOrStdout(), work.summary)
 		}
-		return errNothing
+		return program.ErrNothing
 	}
 	if f.dryRun {
 		return nil
@@ -137,14 +138,14 @@ func (f *bulkFlags) readList(name string, in io.Reader) (bulkWork, error) {
 	} else {
 		file, err := os.Open(name)
 		if err != nil {
-			return bulkWork{}, usage{err}
+			return bulkWork{}, program.Usage(err)
 		}
 		defer file.Close()
 		in = file
 	}
 	items, err := intake.ReadList(in)
 	if err != nil {
-		return bulkWork{}, usage{fmt.Errorf("%s: %w", name, err)}
+		return bulkWork{}, program.Usage(fmt.Errorf("%s: %w", name, err))
 	}
 	var out bulkWork
 	for _, i := range items {
@@ -174,10 +175,10 @@ func (f *bulkFlags) preview(ctx context.Context, c *cobra.Command, show *progres
 func (f *bulkFlags) askFirst(c *cobra.Command, args []string, n int) error {
 	in, ok := c.InOrStdin().(*os.File)
 	if !ok || !isTerminal(in) || len(args) == 1 && args[0] == "-" {
-		return usage{errors.New("nobody can be asked here: say --yes to send them, or --dry-run to end after the table")}
+		return program.Usage(errors.New("nobody can be asked here: say --yes to send them, or --dry-run to end after the table"))
 	}
 	if !agreed(in, c.ErrOrStderr(), fmt.Sprintf("Send %s to %s?", counted(n, "dispatch", "dispatches"), f.server)) {
-		return usage{errors.New("nothing was sent")}
+		return program.Usage(errors.New("nothing was sent"))
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/belaybot/belay/bot/scan"
 	"github.com/belaybot/belay/bot/server"
 	"github.com/belaybot/belay/bot/terraform"
+	"github.com/belaybot/belay/cmd/internal/program"
 	"github.com/belaybot/belay/rules/plan"
 	"github.com/belaybot/belay/rules/policy"
 )
@@ -56,8 +57,7 @@ func planAll(ctx context.Context, show *progress, list []plan.Dispatch, one func
 	for i, d := range list {
 		group.Go(func() error {
 			rows, err := one(ctx, d)
-			var stop usage
-			if ctx.Err() != nil || errors.As(err, &stop) || errors.Is(err, errUnreached) {
+			if ctx.Err() != nil || program.IsUsage(err) || errors.Is(err, errUnreached) {
 				return cmp.Or(ctx.Err(), err)
 			}
 			if err != nil {
@@ -81,7 +81,7 @@ var errUnreached = errors.New("the server is out of reach")
 func (f *bulkFlags) planThere(ctx context.Context, d plan.Dispatch) ([]bulkRow, error) {
 	code, data, err := f.do(ctx, http.MethodPost, "/api/plan", payloadOf(d))
 	if err != nil {
-		if errors.As(err, new(usage)) {
+		if program.IsUsage(err) {
 			return nil, err
 		}
 		return nil, fmt.Errorf("%w: %w", errUnreached, err)

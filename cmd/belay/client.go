@@ -19,6 +19,7 @@ import (
 
 	"github.com/belaybot/belay/bot/intake"
 	"github.com/belaybot/belay/bot/server"
+	"github.com/belaybot/belay/cmd/internal/program"
 )
 
 // remote are the flags of commands that speak to a running belay.
@@ -52,21 +53,21 @@ func (r *remote) do(ctx context.Context, method, path string, body []byte) (int,
 // open sends a request with the token, and returns the answer to be read.
 func (r *remote) open(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
 	if u, err := url.Parse(r.server); err != nil || u.Host == "" {
-		return nil, usage{fmt.Errorf("--server %q is not a URL: give one such as http://belay.example.org", r.server)}
+		return nil, program.Usage(fmt.Errorf("--server %q is not a URL: give one such as http://belay.example.org", r.server))
 	}
 	token := r.token
 	if token == "" {
 		var err error
-		if token, err = secret("DIUN_TOKEN"); err != nil {
-			return nil, usage{err}
+		if token, err = program.Secret("DIUN_TOKEN"); err != nil {
+			return nil, program.Usage(err)
 		}
 	}
 	if token == "" {
-		return nil, usage{errors.New("BELAY_DIUN_TOKEN is not set: it has to be the one that the server knows")}
+		return nil, program.Usage(errors.New("BELAY_DIUN_TOKEN is not set: it has to be the one that the server knows"))
 	}
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(r.server, "/")+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, usage{err}
+		return nil, program.Usage(err)
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Content-Type", "application/json")
@@ -88,7 +89,7 @@ func refused(code int, data []byte) error {
 	}
 	err := fmt.Errorf("the server refuses (HTTP %d): %s", code, answer.Error)
 	if code == http.StatusBadRequest {
-		return usage{err}
+		return program.Usage(err)
 	}
 	return err
 }
@@ -106,24 +107,24 @@ were opened, or why there is nothing to do.`,
 		Example: `  belay dispatch --image vaultwarden/server --tag 1.35.8
   belay dispatch --image vaultwarden/server --tag 1.35.8 --wait 1m
   belay dispatch --payload diun.json`,
-		Args: noArgs,
+		Args: program.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var body []byte
 			if payload != "" {
 				if image != "" || tag != "" {
-					return usage{errors.New("--payload says it all: leave --image and --tag out")}
+					return program.Usage(errors.New("--payload says it all: leave --image and --tag out"))
 				}
 				data, err := readPayload(payload, c.InOrStdin())
 				if err != nil {
-					return usage{fmt.Errorf("--payload: %w", err)}
+					return program.Usage(fmt.Errorf("--payload: %w", err))
 				}
 				if _, err := intake.Parse(data); err != nil {
-					return usage{fmt.Errorf("--payload %s: %w", payload, err)}
+					return program.Usage(fmt.Errorf("--payload %s: %w", payload, err))
 				}
 				body = data
 			} else {
 				if _, err := intake.New(image, tag); err != nil {
-					return usage{fmt.Errorf("--image and --tag: %w", err)}
+					return program.Usage(fmt.Errorf("--image and --tag: %w", err))
 				}
 				body, _ = json.Marshal(map[string]string{"image": image, "tag": tag})
 			}
@@ -176,7 +177,7 @@ func newStatus() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show the upgrades of a running belay, and what came of dispatches",
-		Args:  noArgs,
+		Args:  program.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			code, data, err := r.do(c.Context(), http.MethodGet, fmt.Sprintf("/api/status?limit=%d", limit), nil)
 			if err != nil {

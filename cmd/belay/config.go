@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/belaybot/belay/cmd/internal/program"
 	"github.com/belaybot/belay/rules/policy"
 )
 
@@ -30,10 +31,10 @@ func argument(c *cobra.Command, name string) ([]byte, error) {
 	}
 	data, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, usage{fmt.Errorf("%s: no such file", name)}
+		return nil, program.Usage(fmt.Errorf("%s: no such file", name))
 	}
 	if err != nil {
-		return nil, usage{err}
+		return nil, program.Usage(err)
 	}
 	return data, nil
 }
@@ -41,7 +42,7 @@ func argument(c *cobra.Command, name string) ([]byte, error) {
 func atMost(n int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) > n {
-			return usage{fmt.Errorf("%s takes at most %d file (see %s --help)", c.CommandPath(), n, c.CommandPath())}
+			return program.Usage(fmt.Errorf("%s takes at most %d file (see %s --help)", c.CommandPath(), n, c.CommandPath()))
 		}
 		return nil
 	}
@@ -69,7 +70,7 @@ func newConfigCheck() *cobra.Command {
 				shown = "standard input"
 			}
 			if _, err := policy.Parse(shown, data); err != nil {
-				return usage{err}
+				return program.Usage(err)
 			}
 			fmt.Fprintf(c.OutOrStdout(), "%s: ok\n", shown)
 			return nil
@@ -81,7 +82,7 @@ func newConfigSchema() *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema",
 		Short: "Print the JSON Schema of the configuration, for editors",
-		Args:  noArgs,
+		Args:  program.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			_, err := c.OutOrStdout().Write(policy.Schema())
 			return err
@@ -98,7 +99,7 @@ could not carry over and what it corrected is said on standard error.`,
 		Example: `  belay config import upgrade-config.json > .github/belay.yml`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usage{errors.New("name the file to import, \"-\" for standard input")}
+				return program.Usage(errors.New("name the file to import, \"-\" for standard input"))
 			}
 			return nil
 		},
@@ -109,7 +110,7 @@ could not carry over and what it corrected is said on standard error.`,
 			}
 			out, report, err := policy.Import(data)
 			if err != nil {
-				return usage{fmt.Errorf("%s: %w", args[0], err)}
+				return program.Usage(fmt.Errorf("%s: %w", args[0], err))
 			}
 			for _, line := range report {
 				fmt.Fprintln(c.ErrOrStderr(), "import: "+line)

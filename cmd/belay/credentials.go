@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/belaybot/belay/bot/credentials"
+	"github.com/belaybot/belay/cmd/internal/program"
 )
 
 // lookEvery is how often whom the credentials are for is asked: often enough
@@ -21,7 +22,9 @@ var secretNames = []string{"APP_KEY", "WEBHOOK_SECRET", "DIUN_TOKEN", "SLACK_TOK
 // keepSecret has an eye kept on BELAY_NAME. When it was made and how long it
 // lives are read from BELAY_NAME_MINTED and BELAY_NAME_LIFETIME.
 func keepSecret(r *credentials.Registry, name string, ask func(context.Context, string) (credentials.Answer, error)) {
-	from := func(name string) func() (string, error) { return func() (string, error) { return secret(name) } }
+	from := func(name string) func() (string, error) {
+		return func() (string, error) { return program.Secret(name) }
+	}
 	r.Keep(credentials.Kept{Name: strings.ToLower(name), Read: from(name), Minted: from(name + "_MINTED"), Lifetime: from(name + "_LIFETIME"), Ask: ask})
 }
 
@@ -33,15 +36,15 @@ func keepGitHubToken(r *credentials.Registry, api string) {
 }
 
 // keepSecrets has an eye kept on what observes and on what belay itself is spoken to with.
-func (f *observeFlags) keepSecrets(r *credentials.Registry) {
+func keepSecrets(f program.SeeFlags, r *credentials.Registry) {
 	for _, name := range secretNames {
 		keepSecret(r, name, nil)
 	}
-	if f.prometheus != "" {
-		keepSecret(r, "PROMETHEUS_TOKEN", credentials.Get(nil, strings.TrimSuffix(f.prometheus, "/")+"/api/v1/status/buildinfo", credentials.Bearer))
+	if f.Prometheus != "" {
+		keepSecret(r, "PROMETHEUS_TOKEN", credentials.Get(nil, strings.TrimSuffix(f.Prometheus, "/")+"/api/v1/status/buildinfo", credentials.Bearer))
 	}
-	if f.woodpecker != "" {
-		keepSecret(r, "WOODPECKER_TOKEN", credentials.Get(nil, strings.TrimSuffix(f.woodpecker, "/")+"/api/user", credentials.Bearer))
+	if f.Woodpecker != "" {
+		keepSecret(r, "WOODPECKER_TOKEN", credentials.Get(nil, strings.TrimSuffix(f.Woodpecker, "/")+"/api/user", credentials.Bearer))
 	}
 }
 

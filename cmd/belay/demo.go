@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/belaybot/belay/cmd/internal/program"
 	"github.com/belaybot/belay/testdata"
 )
 
@@ -59,7 +60,7 @@ Release notes are then looked up on GitHub, as belay plan does.`,
   belay demo --keep     leave it running, to look around
   belay demo --kube     the same on a real Kubernetes control plane
   belay demo --repo ~/home-ops`,
-		Args: noArgs,
+		Args: program.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
 	c.Flags().BoolVar(&f.plan, "plan", false, "show plans only, and the whole text of a pull request")
@@ -127,7 +128,7 @@ func showPlans(c *cobra.Command, dir string, list []scene) error {
 			asks:       asks{offline: true},
 			image:      s.image, tag: s.tag, notes: filepath.Join(dir, "notes", s.notes), format: s.format,
 		}
-		if err := f.run(c, nil); err != nil && !errors.Is(err, errNothing) {
+		if err := f.run(c, nil); err != nil && !errors.Is(err, program.ErrNothing) {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/belaybot/belay/bot/reconcile"
 	"github.com/belaybot/belay/bot/sandbox"
 	"github.com/belaybot/belay/bot/sandbox/simcluster"
+	"github.com/belaybot/belay/cmd/internal/program"
 )
 
 // scenery is the cluster in which the demo plays: simulated, or with --kube a
@@ -15,7 +16,7 @@ import (
 type scenery interface {
 	// prepare has the cluster run what the repository says, and gives what belay
 	// sees of it.
-	prepare(ctx context.Context, repo *sandbox.Repository, log *slog.Logger) (observing, error)
+	prepare(ctx context.Context, repo *sandbox.Repository, log *slog.Logger) (program.Observing, error)
 	// apply is what CI does with a merge.
 	apply(ctx context.Context, p sandbox.Pull) error
 	// Play says how a version of a service fares, Break that the Jobs of a CronJob fail.
@@ -32,8 +33,8 @@ type scenery interface {
 // simulated is a cluster in memory.
 type simulated struct{ *simcluster.Cluster }
 
-func (c simulated) prepare(context.Context, *sandbox.Repository, *slog.Logger) (observing, error) {
-	return observing{backups: c.Cluster, observers: []reconcile.Observer{c.Cluster}}, nil
+func (c simulated) prepare(context.Context, *sandbox.Repository, *slog.Logger) (program.Observing, error) {
+	return program.Observing{Backups: c.Cluster, Observers: []reconcile.Observer{c.Cluster}}, nil
 }
 
 func (c simulated) apply(_ context.Context, p sandbox.Pull) error {

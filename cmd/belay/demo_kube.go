@@ -20,6 +20,7 @@ import (
 	"github.com/belaybot/belay/bot/sandbox/kube"
 	"github.com/belaybot/belay/bot/sandbox/simcluster"
 	"github.com/belaybot/belay/bot/terraform"
+	"github.com/belaybot/belay/cmd/internal/program"
 	"github.com/belaybot/belay/rules/pin"
 )
 
@@ -40,7 +41,7 @@ type realCluster struct {
 func newRealCluster(ctx context.Context) (*realCluster, error) {
 	plane, err := kube.Start(ctx, kube.Options{})
 	if errors.Is(err, kube.ErrNotBuilt) {
-		return nil, usage{fmt.Errorf("--kube: %w in belay's source (ten minutes, once; or make kube), or leave --kube out", err)}
+		return nil, program.Usage(fmt.Errorf("--kube: %w in belay's source (ten minutes, once; or make kube), or leave --kube out", err))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("--kube: %w", err)
@@ -52,27 +53,27 @@ func (c *realCluster) words() string {
 	return "the cluster is a real Kubernetes control plane at " + c.plane.URL() + " with a kubelet that plays scripts"
 }
 
-func (c *realCluster) prepare(ctx context.Context, repo *sandbox.Repository, log *slog.Logger) (observing, error) {
+func (c *realCluster) prepare(ctx context.Context, repo *sandbox.Repository, log *slog.Logger) (program.Observing, error) {
 	c.repo = repo
 	for target, script := range map[string]kube.Script{"dbaas/postgresql-backup": kube.Succeeds(backupTime, "dumping", "dump complete"), "dbaas/mysql-backup": kube.Succeeds(backupTime, "dumping", "dump complete")} {
 		namespace, name, _ := strings.Cut(target, "/")
 		c.plane.Kubelet.Play(dumper(target), script)
 		if err := c.plane.Apply(ctx, kube.Workload{Kind: "cron_job", Namespace: namespace, Name: name, Image: dumper(target)}); err != nil {
-			return observing{}, err
+			return program.Observing{}, err
 		}
 	}
 	if err := c.bring(ctx, "main"); err != nil {
-		return observing{}, err
+		return program.Observing{}, err
 	}
 	backups, err := cluster.New(cluster.Options{Config: c.plane.Config(), Log: log})
 	if err != nil {
-		return observing{}, err
+		return program.Observing{}, err
 	}
 	rollouts, err := cluster.NewRollouts(cluster.RolloutOptions{Config: c.plane.Config(), Log: log})
 	if err != nil {
-		return observing{}, err
+		return program.Observing{}, err
 	}
-	return observing{backups: backups, observers: []reconcile.Observer{rollouts}, close: rollouts.Close}, nil
+	return program.Observing{Backups: backups, Observers: []reconcile.Observer{rollouts}, Close: rollouts.Close}, nil
 }
 
 // dumper is the image of a CronJob that takes backups.

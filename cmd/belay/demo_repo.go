@@ -19,6 +19,7 @@ import (
 	"github.com/belaybot/belay/bot/sandbox"
 	"github.com/belaybot/belay/bot/sandbox/simcluster"
 	"github.com/belaybot/belay/bot/upstream"
+	"github.com/belaybot/belay/cmd/internal/program"
 	"github.com/belaybot/belay/rules/policy"
 )
 
@@ -76,7 +77,7 @@ func copyTree(ctx context.Context, from, to string) (int, error) {
 		n++
 	}
 	if n == 0 {
-		return 0, usage{fmt.Errorf("--repo %s: no files are in there", from)}
+		return 0, program.Usage(fmt.Errorf("--repo %s: no files are in there", from))
 	}
 	return n, nil
 }
@@ -100,7 +101,7 @@ func (s *stage) host(ctx context.Context, f *demoFlags, dir, source string, log 
 		github: github.Options{AppID: s.gh.AppID(), URL: s.gh.URL(), Log: log, Key: func() ([]byte, error) { return s.gh.PrivateKey(), nil }},
 		upstream: func(*github.App) func(policy.Policy) (planner.Upstream, error) {
 			return func(p policy.Policy) (planner.Upstream, error) {
-				return upstreamOf(p, upstream.Options{CacheDir: defaultCache(), Offline: f.offline, GitHubToken: os.Getenv("GITHUB_TOKEN"), Wait: time.Minute, HTTP: http.DefaultTransport})
+				return program.UpstreamOf(p, upstream.Options{CacheDir: defaultCache(), Offline: f.offline, GitHubToken: os.Getenv("GITHUB_TOKEN"), Wait: time.Minute, HTTP: http.DefaultTransport})
 			}
 		},
 		diunToken: func() string { return demoToken }, webhookSecret: s.gh.Secret,

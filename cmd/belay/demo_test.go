@@ -13,6 +13,7 @@ import (
 	"github.com/belaybot/belay/bot/notify"
 	"github.com/belaybot/belay/bot/sandbox"
 	"github.com/belaybot/belay/bot/sandbox/kube"
+	"github.com/belaybot/belay/cmd/internal/program"
 	"github.com/belaybot/belay/rules/image"
 	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/policy"
@@ -134,8 +135,7 @@ func TestDemoOnARealControlPlane(t *testing.T) {
 func TestDemoSaysHowToGetAControlPlane(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	out, err := demo(t, "--kube")
-	var bad usage
-	if !errors.As(err, &bad) || !strings.Contains(err.Error(), "run hack/setup kube") || !strings.Contains(err.Error(), "leave --kube out") {
+	if !program.IsUsage(err) || !strings.Contains(err.Error(), "run hack/setup kube") || !strings.Contains(err.Error(), "leave --kube out") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -19,14 +19,15 @@ import (
 	"github.com/belaybot/belay/bot/server"
 	"github.com/belaybot/belay/bot/store"
 	"github.com/belaybot/belay/bot/store/pool"
+	"github.com/belaybot/belay/cmd/internal/program"
 	"github.com/belaybot/belay/deploy"
 )
 
 type doctorFlags struct {
 	app        appFlags
-	tell       notifyFlags
-	see        observeFlags
-	ask        adviserFlags
+	tell       program.TellFlags
+	see        program.SeeFlags
+	ask        program.AdviserFlags
 	server     remote
 	registries []string
 	json       bool
@@ -48,13 +49,13 @@ Exit status: 0, 1 when something has to be done, 2 for bad use.`,
 		Example: `  BELAY_APP_ID=1042 BELAY_APP_KEY_FILE=app.pem belay doctor
   belay doctor --json | jq '.lines[] | select(.state == "todo")'
   kubectl exec -n belay statefulset/belay -- belay doctor`,
-		Args: noArgs,
+		Args: program.NoArgs,
 		RunE: f.run,
 	}
 	f.app.flags(c)
-	f.tell.flags(c)
-	f.see.flags(c)
-	f.ask.flags(c)
+	f.tell.Flags(c)
+	f.see.Flags(c)
+	f.ask.Flags(c)
 	f.server.flags(c)
 	c.Flags().StringSliceVar(&f.registries, "registry", []string{"https://ghcr.io", "https://registry-1.docker.io"}, "`URL`s of container registries to look at; \"\" for none")
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON")
@@ -110,26 +111,26 @@ func (f *doctorFlags) options() (doctor.Options, error) {
 	p, err := f.app.parts(os.Stderr)
 	if err == nil {
 		if opts.App, err = github.New(p.github); err != nil {
-			return opts, usage{err}
+			return opts, program.Usage(err)
 		}
 	} else {
 		opts.AppProblem = err.Error()
 	}
-	database, err := secret("DATABASE")
+	database, err := program.Secret("DATABASE")
 	if err != nil {
-		return opts, usage{err}
+		return opts, program.Usage(err)
 	}
 	opts.State = store.Options{Dir: f.app.state, Database: database, Postgres: pool.Open}
-	opts.WebhookSecret, opts.DiunToken = rotating("WEBHOOK_SECRET"), rotating("DIUN_TOKEN")
+	opts.WebhookSecret, opts.DiunToken = program.Rotating("WEBHOOK_SECRET"), program.Rotating("DIUN_TOKEN")
 	opts.Credentials = p.credentials
 	if p.credentials != nil {
-		f.see.keepSecrets(p.credentials)
+		keepSecrets(f.see, p.credentials)
 		// The adviser's keys are listed by making one; nothing is asked of it here.
-		if _, err := f.ask.open(nil, p.credentials, adviserCredentials(), p.log); err != nil {
+		if _, err := f.ask.Open(nil, p.credentials, program.AdviserCredentials(), p.log); err != nil {
 			return opts, err
 		}
 	}
-	if opts.Notify, err = f.tell.options(); err != nil {
+	if opts.Notify, err = f.tell.Options(); err != nil {
 		opts.NotifyProblem = err.Error()
 	}
 	for _, r := range f.registries {
@@ -143,7 +144,7 @@ func (f *doctorFlags) options() (doctor.Options, error) {
 
 // observers adds what sees the cluster and the services.
 func (f *doctorFlags) observers(opts *doctor.Options) error {
-	config, err := f.see.cluster()
+	config, err := f.see.Cluster()
 	if config != nil {
 		config.Timeout = f.patience
 		opts.Cluster, err = cluster.New(cluster.Options{Config: config})
@@ -151,8 +152,8 @@ func (f *doctorFlags) observers(opts *doctor.Options) error {
 	if err != nil {
 		opts.ClusterProblem = err.Error()
 	}
-	p, err := f.see.probes()
-	opts.Kuma, opts.Prometheus, opts.Woodpecker = p.kuma, p.prometheus, p.woodpecker
+	p, err := f.see.Probes()
+	opts.Kuma, opts.Prometheus, opts.Woodpecker = p.Kuma, p.Prometheus, p.Woodpecker
 	return err
 }
 

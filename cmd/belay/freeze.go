@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/belaybot/belay/bot/server"
+	"github.com/belaybot/belay/cmd/internal/program"
 )
 
 // freezing are the flags of freeze and unfreeze.
@@ -39,11 +40,11 @@ func (f *freezing) send(c *cobra.Command, path string) (server.Frozen, error) {
 	var out server.Frozen
 	switch {
 	case f.all && f.repository != "":
-		return out, usage{errors.New("give --repository or --all, not both")}
+		return out, program.Usage(errors.New("give --repository or --all, not both"))
 	case !f.all && f.repository == "":
-		return out, usage{errors.New("--repository OWNER/NAME is missing, or --all for every repository")}
+		return out, program.Usage(errors.New("--repository OWNER/NAME is missing, or --all for every repository"))
 	case f.who == "":
-		return out, usage{errors.New("--as is missing: say who you are")}
+		return out, program.Usage(errors.New("--as is missing: say who you are"))
 	}
 	body, err := json.Marshal(server.FreezeRequest{Repository: f.repository, Who: f.who, Reason: f.reason})
 	if err != nil {
@@ -72,7 +73,7 @@ already is still applied, watched and, where it fails, undone. Dispatches are
 taken, and wait.`,
 		Example: `  belay freeze --repository acme/home-ops --reason "the database moves tonight"
   belay unfreeze --repository acme/home-ops`,
-		Args: noArgs,
+		Args: program.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			got, err := f.send(c, "/api/freeze")
 			if err == nil {
@@ -95,7 +96,7 @@ func newUnfreeze() *cobra.Command {
 ended by --all alone.
 
 Exit status 3: it was not frozen.`,
-		Args: noArgs,
+		Args: program.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			got, err := f.send(c, "/api/thaw")
 			if err != nil {
@@ -103,7 +104,7 @@ Exit status 3: it was not frozen.`,
 			}
 			if !got.Was {
 				fmt.Fprintf(c.OutOrStdout(), "%s: was not frozen\n", everywhere(got.Repository))
-				return errNothing
+				return program.ErrNothing
 			}
 			fmt.Fprintf(c.OutOrStdout(), "%s: goes on\n", everywhere(got.Repository))
 			return nil

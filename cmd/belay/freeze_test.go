@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/belaybot/belay/bot/server"
+	"github.com/belaybot/belay/cmd/internal/program"
 )
 
 // TestFreezeCommands is what freeze and unfreeze ask of a server, and say.
@@ -34,14 +35,14 @@ func TestFreezeCommands(t *testing.T) {
 		asked string
 		says  string
 	}{
-		{"a repository with a reason", []string{"freeze", "--repository", "acme/home-ops", "--as", "ana", "--reason", "incident"}, exitOK, "POST /api/freeze acme/home-ops ana incident", "acme/home-ops: frozen by ana: incident"},
-		{"every repository", []string{"freeze", "--all", "--as", "ana"}, exitOK, "POST /api/freeze  ana ", "every repository: frozen by ana"},
-		{"goes on", []string{"unfreeze", "--repository", "acme/home-ops", "--as", "bo"}, exitOK, "POST /api/thaw acme/home-ops bo ", "acme/home-ops: goes on"},
-		{"was not frozen", []string{"unfreeze", "--repository", "acme/other", "--as", "bo"}, exitNothing, "POST /api/thaw acme/other bo ", "was not frozen"},
-		{"a repository that is not served", []string{"freeze", "--repository", "acme/gone", "--as", "ana"}, exitUsage, "POST /api/freeze acme/gone ana ", "there are acme/home-ops"},
-		{"no repository", []string{"freeze", "--as", "ana"}, exitUsage, "", "or --all for every repository"},
-		{"both", []string{"freeze", "--all", "--repository", "acme/home-ops"}, exitUsage, "", "not both"},
-		{"nobody", []string{"unfreeze", "--all", "--as", ""}, exitUsage, "", "say who you are"},
+		{"a repository with a reason", []string{"freeze", "--repository", "acme/home-ops", "--as", "ana", "--reason", "incident"}, program.ExitOK, "POST /api/freeze acme/home-ops ana incident", "acme/home-ops: frozen by ana: incident"},
+		{"every repository", []string{"freeze", "--all", "--as", "ana"}, program.ExitOK, "POST /api/freeze  ana ", "every repository: frozen by ana"},
+		{"goes on", []string{"unfreeze", "--repository", "acme/home-ops", "--as", "bo"}, program.ExitOK, "POST /api/thaw acme/home-ops bo ", "acme/home-ops: goes on"},
+		{"was not frozen", []string{"unfreeze", "--repository", "acme/other", "--as", "bo"}, program.ExitNothing, "POST /api/thaw acme/other bo ", "was not frozen"},
+		{"a repository that is not served", []string{"freeze", "--repository", "acme/gone", "--as", "ana"}, program.ExitUsage, "POST /api/freeze acme/gone ana ", "there are acme/home-ops"},
+		{"no repository", []string{"freeze", "--as", "ana"}, program.ExitUsage, "", "or --all for every repository"},
+		{"both", []string{"freeze", "--all", "--repository", "acme/home-ops"}, program.ExitUsage, "", "not both"},
+		{"nobody", []string{"unfreeze", "--all", "--as", ""}, program.ExitUsage, "", "say who you are"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			asked = ""

@@ -17,6 +17,7 @@ import (
 	"github.com/belaybot/belay/bot/git"
 	"github.com/belaybot/belay/bot/planner"
 	"github.com/belaybot/belay/bot/terraform"
+	"github.com/belaybot/belay/cmd/internal/program"
 	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/policy"
 	"github.com/belaybot/belay/rules/starter"
@@ -39,7 +40,7 @@ is commented out, with the place that led to it.`,
 		Example: `  belay init
   belay init --write
   belay init --repo ~/home-ops | belay config check -`,
-		Args: noArgs,
+		Args: program.NoArgs,
 		RunE: f.run,
 	}
 	c.Flags().StringVar(&f.dir, "repo", ".", "`directory` of the repository, bare or not")
@@ -51,12 +52,12 @@ is commented out, with the place that led to it.`,
 
 func (f *initFlags) run(c *cobra.Command, _ []string) error {
 	if f.write && f.rev != "" {
-		return usage{errors.New("--write goes with the files on disk: leave out --rev")}
+		return program.Usage(errors.New("--write goes with the files on disk: leave out --rev"))
 	}
 	ctx := c.Context()
 	tree, err := planner.Tree(f.dir, f.rev)
 	if errors.Is(err, git.ErrNotRepository) || errors.Is(err, git.ErrUnknownRevision) {
-		return usage{err}
+		return program.Usage(err)
 	}
 	if err != nil {
 		return err
@@ -89,7 +90,7 @@ func writeNew(c *cobra.Command, name string, data []byte) error {
 	}
 	out, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // a file of the repository, for everybody who works in it
 	if errors.Is(err, fs.ErrExist) {
-		return usage{fmt.Errorf("%s is there already and is not overwritten: leave out --write to see what it would be", name)}
+		return program.Usage(fmt.Errorf("%s is there already and is not overwritten: leave out --write to see what it would be", name))
 	}
 	if err != nil {
 		return err

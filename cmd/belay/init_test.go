@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/belaybot/belay/cmd/internal/program"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
@@ -37,12 +39,12 @@ func golden(t *testing.T, name string, got []byte) {
 // TestInitGolden states the first configuration for the sample repository.
 func TestInitGolden(t *testing.T) {
 	var out, errs bytes.Buffer
-	if code := run([]string{"init", "--repo", filepath.Join("..", "..", "testdata", "home-ops")}, nil, &out, &errs); code != exitOK {
+	if code := run([]string{"init", "--repo", filepath.Join("..", "..", "testdata", "home-ops")}, nil, &out, &errs); code != program.ExitOK {
 		t.Fatalf("exit status %d: %s", code, errs.String())
 	}
 	golden(t, "init/home-ops.golden", out.Bytes())
 	var checked bytes.Buffer
-	if code := run([]string{"config", "check", "-"}, bytes.NewReader(out.Bytes()), &checked, &errs); code != exitOK {
+	if code := run([]string{"config", "check", "-"}, bytes.NewReader(out.Bytes()), &checked, &errs); code != program.ExitOK {
 		t.Errorf("belay config check refuses it: %s", errs.String())
 	}
 }

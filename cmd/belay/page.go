@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/belaybot/belay/bot/server"
+	"github.com/belaybot/belay/cmd/internal/program"
 )
 
 // pageFlags say who may look at the page.
@@ -25,9 +26,9 @@ func (f *pageFlags) flags(c *cobra.Command) {
 // options are what the page works with, as far as flags and the environment
 // say it. public is where people reach belay: --url.
 func (f *pageFlags) options(listen, public string, log *slog.Logger) (server.Dashboard, error) {
-	d := server.Dashboard{Auth: f.auth, Public: strings.TrimSuffix(public, "/"), ClientID: f.clientID, ClientSecret: rotating("GITHUB_CLIENT_SECRET")}
+	d := server.Dashboard{Auth: f.auth, Public: strings.TrimSuffix(public, "/"), ClientID: f.clientID, ClientSecret: program.Rotating("GITHUB_CLIENT_SECRET")}
 	if d.ClientID == "" { // kept by /setup
-		d.ClientID, _ = secret("GITHUB_CLIENT_ID")
+		d.ClientID, _ = program.Secret("GITHUB_CLIENT_ID")
 	}
 	if d.Auth == "" {
 		d.Auth = server.AuthOff

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/belaybot/belay/bot/terraform"
+	"github.com/belaybot/belay/cmd/internal/program"
 	"github.com/belaybot/belay/rules/image"
 	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/plan"
@@ -32,7 +33,7 @@ that belay does not follow, why.`,
 		Example: `  belay pins
   belay pins --repo mirror.git --rev main
   belay pins --format json | jq '.pins[] | select(.followed | not)'`,
-		Args: noArgs,
+		Args: program.NoArgs,
 		RunE: f.run,
 	}
 	f.flags(c)
@@ -43,7 +44,7 @@ that belay does not follow, why.`,
 
 func (f *pinsFlags) run(c *cobra.Command, _ []string) error {
 	if f.format != "text" && f.format != "json" {
-		return usage{fmt.Errorf("--format %q: choose text or json", f.format)}
+		return program.Usage(fmt.Errorf("--format %q: choose text or json", f.format))
 	}
 	inv, p, err := f.scan(c.Context(), newProgress(c.ErrOrStderr()))
 	if err != nil {

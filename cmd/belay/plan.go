@@ -20,6 +20,7 @@ import (
 	"github.com/belaybot/belay/bot/report"
 	"github.com/belaybot/belay/bot/terraform"
 	"github.com/belaybot/belay/bot/upstream"
+	"github.com/belaybot/belay/cmd/internal/program"
 	"github.com/belaybot/belay/rules/notes"
 	"github.com/belaybot/belay/rules/plan"
 	"github.com/belaybot/belay/rules/policy"
@@ -33,7 +34,7 @@ const maxNotes = 64 << 20
 type planFlags struct {
 	repository
 	asks
-	adviserFlags
+	ask                        program.AdviserFlags
 	adviser                    bool
 	image, chart, tag, payload string
 	format, notes              string
@@ -63,12 +64,12 @@ Exit status: 0 an upgrade is planned, 3 nothing to do (the reason is printed),
   belay plan --repo mirror.git --rev main --image nginx --tag 1.29.3 --format diff | git apply --check
   belay plan --payload dispatch.json --format json
   belay plan --image ghcr.io/acme/web --tag v2.0.0 --notes CHANGELOG.md`,
-		Args: noArgs,
+		Args: program.NoArgs,
 		RunE: f.run,
 	}
 	f.repository.flags(c)
 	f.asks.flags(c)
-	f.adviserFlags.flags(c)
+	f.ask.Flags(c)
 	c.Flags().BoolVar(&f.adviser, "adviser", false, "ask the adviser too, a language model that may raise the risk (docs/adviser.md)")
 	c.Flags().StringVar(&f.image, "image", "", "`name` of the image that has a new tag")
 	c.Flags().StringVar(&f.chart, "chart", "", "`name` of the Helm chart that has a new version, or REPOSITORY/NAME")
@@ -105,25 +106,19 @@ func defaultCache() string {
 func (a *asks) client(p policy.Policy, show *progress) (*upstream.Client, error) {
 	if a.githubAPI != "" {
 		if u, err := url.Parse(a.githubAPI); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			return nil, usage{fmt.Errorf("--github-api %q is not a URL: give one such as https://github.example.org/api/v3", a.githubAPI)}
+			return nil, program.Usage(fmt.Errorf("--github-api %q is not a URL: give one such as https://github.example.org/api/v3", a.githubAPI))
 		}
 	}
-	return upstreamOf(p, upstream.Options{
+	return program.UpstreamOf(p, upstream.Options{
 		CacheDir: a.cache, GitHubAPI: a.githubAPI, GitHubToken: os.Getenv("GITHUB_TOKEN"), Offline: a.offline, Wait: a.wait, Notify: show.say,
 	})
-}
-
-// upstreamOf reads from upstream as the configuration says where that is.
-func upstreamOf(p policy.Policy, o upstream.Options) (*upstream.Client, error) {
-	o.Sources, o.Charts, o.Builtin, o.BuiltinCharts = p.Sources, p.Charts, policy.BuiltinSources(), policy.BuiltinCharts()
-	return upstream.New(o)
 }
 
 func (f *planFlags) run(c *cobra.Command, _ []string) error {
 	switch f.format {
 	case "text", "json", "diff", "markdown":
 	default:
-		return usage{fmt.Errorf("--format %q: choose text, json, diff or markdown", f.format)}
+		return program.Usage(fmt.Errorf("--format %q: choose text, json, diff or markdown", f.format))
 	}
 	d, err := f.dispatch(c.InOrStdin())
 	if err != nil {
@@ -159,7 +154,7 @@ func (f *planFlags) run(c *cobra.Command, _ []string) error {
 		fmt.Fprintf(c.ErrOrStderr(), "belay: warning: %s\n", problemLine(problem))
 	}
 	if len(result.Upgrades) == 0 {
-		return errNothing
+		return program.ErrNothing
 	}
 	return nil
 }
@@ -171,18 +166,18 @@ func (f *planFlags) advising(warnings io.Writer) (planner.Adviser, error) {
 		return nil, nil
 	}
 	if f.offline {
-		return nil, usage{errors.New("--adviser asks somebody, and --offline asks nobody: leave one of them out")}
+		return nil, program.Usage(errors.New("--adviser asks somebody, and --offline asks nobody: leave one of them out"))
 	}
 	var memory advise.Memory
 	if f.cache != "" {
 		memory = advise.Dir{Path: filepath.Join(f.cache, "adviser")}
 	}
-	a, err := f.adviserFlags.open(memory, nil, adviserCredentials(), slog.New(slog.NewTextHandler(warnings, &slog.HandlerOptions{Level: slog.LevelError})))
+	a, err := f.ask.Open(memory, nil, program.AdviserCredentials(), slog.New(slog.NewTextHandler(warnings, &slog.HandlerOptions{Level: slog.LevelError})))
 	if err != nil {
 		return nil, err
 	}
 	if !a.On() {
-		return nil, errNoAdviser
+		return nil, program.ErrNoAdviser
 	}
 	return a, nil
 }
@@ -206,36 +201,36 @@ func wayOut(err error) string {
 func (f *planFlags) dispatch(in io.Reader) (plan.Dispatch, error) {
 	if f.payload != "" {
 		if f.image != "" || f.chart != "" || f.tag != "" {
-			return plan.Dispatch{}, usage{errors.New("--payload says it all: leave --image, --chart and --tag out")}
+			return plan.Dispatch{}, program.Usage(errors.New("--payload says it all: leave --image, --chart and --tag out"))
 		}
 		data, err := readPayload(f.payload, in)
 		if err != nil {
-			return plan.Dispatch{}, usage{fmt.Errorf("--payload: %w", err)}
+			return plan.Dispatch{}, program.Usage(fmt.Errorf("--payload: %w", err))
 		}
 		d, err := intake.Parse(data)
 		if err != nil {
-			return d, usage{fmt.Errorf("--payload %s: %w", f.payload, err)}
+			return d, program.Usage(fmt.Errorf("--payload %s: %w", f.payload, err))
 		}
 		return d, nil
 	}
 	switch {
 	case f.chart != "" && f.image != "":
-		return plan.Dispatch{}, usage{errors.New("give --image or --chart, not both")}
+		return plan.Dispatch{}, program.Usage(errors.New("give --image or --chart, not both"))
 	case f.chart != "" && f.tag == "":
-		return plan.Dispatch{}, usage{errors.New("--tag is missing: the chart's new version")}
+		return plan.Dispatch{}, program.Usage(errors.New("--tag is missing: the chart's new version"))
 	case f.chart != "":
 		return plan.Dispatch{Chart: plan.ParseChart(f.chart), Tag: f.tag}, nil
 	case f.image == "":
-		return plan.Dispatch{}, usage{errors.New("--image and --tag, --chart and --tag, or --payload: one of them is needed (see belay plan --help)")}
+		return plan.Dispatch{}, program.Usage(errors.New("--image and --tag, --chart and --tag, or --payload: one of them is needed (see belay plan --help)"))
 	}
 	d, err := intake.New(f.image, f.tag)
 	var field *intake.FieldError
 	if errors.As(err, &field) {
-		return d, usage{fmt.Errorf("--%s: %s", field.Field, field.Text)}
+		return d, program.Usage(fmt.Errorf("--%s: %s", field.Field, field.Text))
 	}
 	// DIUN sends such tags all day, and there is nothing to do; a person who types one means another.
 	if _, no := version.Parse(d.Tag); err == nil && no != nil && !version.Floating(d.Tag) {
-		return d, usage{fmt.Errorf("--tag: %q is not a version: give one, such as 1.2.3 or 2026.2.2", d.Tag)}
+		return d, program.Usage(fmt.Errorf("--tag: %q is not a version: give one, such as 1.2.3 or 2026.2.2", d.Tag))
 	}
 	return d, err
 }
@@ -259,18 +254,18 @@ func readNotes(name string) (*planner.Changelog, error) {
 	}
 	info, err := os.Stat(name)
 	if err != nil {
-		return nil, usage{fmt.Errorf("--notes: %w", err)}
+		return nil, program.Usage(fmt.Errorf("--notes: %w", err))
 	}
 	if info.Size() > maxNotes {
-		return nil, usage{fmt.Errorf("--notes %s: %d MB: more than %d MB are not read", name, info.Size()>>20, maxNotes>>20)}
+		return nil, program.Usage(fmt.Errorf("--notes %s: %d MB: more than %d MB are not read", name, info.Size()>>20, maxNotes>>20))
 	}
 	data, err := os.ReadFile(name)
 	if err != nil {
-		return nil, usage{fmt.Errorf("--notes: %w", err)}
+		return nil, program.Usage(fmt.Errorf("--notes: %w", err))
 	}
 	releases := notes.Split(string(data))
 	if len(releases) == 0 {
-		return nil, usage{fmt.Errorf("--notes %s: no release is headed by a version; headings such as \"## v1.2.3\" are looked for", name)}
+		return nil, program.Usage(fmt.Errorf("--notes %s: no release is headed by a version; headings such as \"## v1.2.3\" are looked for", name))
 	}
 	return &planner.Changelog{Name: filepath.Base(name), Releases: releases}, nil
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/belaybot/belay/bot/store"
 	"github.com/belaybot/belay/bot/store/pool"
 	"github.com/belaybot/belay/bot/traces"
+	"github.com/belaybot/belay/cmd/internal/program"
 	"github.com/belaybot/belay/rules/policy"
 )
 
@@ -35,7 +36,7 @@ type parts struct {
 	github          github.Options
 	upstream        func(*github.App) func(policy.Policy) (planner.Upstream, error)
 	adviser         func(advise.Memory) (*advise.Adviser, error) // nil: there is none
-	observe         observing
+	observe         program.Observing
 	counts          *metrics.Metrics // nil: made when it starts
 	diunToken       func() string
 	webhookSecret   func() string
@@ -62,7 +63,7 @@ type process struct {
 
 // start opens the state, listens and takes up work.
 func (p parts) start(ctx context.Context) (*process, error) {
-	out := &process{log: p.log, close: p.observe.close}
+	out := &process{log: p.log, close: p.observe.Close}
 	var err error
 	if out.store, err = store.Open(ctx, store.Options{Dir: p.state, Database: p.database, Postgres: pool.Open}); err != nil {
 		return nil, err
@@ -103,14 +104,14 @@ func (out *process) wire(ctx context.Context, p parts) error {
 	var err error
 	counts := p.counts
 	if counts == nil {
-		counts = metrics.New(moduleVersion())
+		counts = metrics.New(program.ModuleVersion())
 	}
 	if p.github.HTTP == nil {
 		p.github.HTTP = http.DefaultTransport
 	}
 	p.github.HTTP = traces.Transport(counts.GitHub(p.github.HTTP))
 	if out.app, err = github.New(p.github); err != nil {
-		return usage{err}
+		return program.Usage(err)
 	}
 	var ask planner.Adviser
 	counted := []prometheus.Collector{counts}
@@ -125,7 +126,7 @@ func (out *process) wire(ctx context.Context, p parts) error {
 		}
 	}
 	out.rec = reconcile.New(reconcile.Options{Adviser: ask, Store: out.store, GitHub: out.app, Upstream: p.upstream(out.app), Mirrors: filepath.Join(p.state, "mirrors"), Meter: counts,
-		Backups: p.observe.backups, Observers: p.observe.observers, CI: p.observe.ci, Log: p.log, Wake: func(ctx context.Context, id string) error { return out.engine.Wake(ctx, id) },
+		Backups: p.observe.Backups, Observers: p.observe.Observers, CI: p.observe.CI, Log: p.log, Wake: func(ctx context.Context, id string) error { return out.engine.Wake(ctx, id) },
 		WakeTx:  func(ctx context.Context, tx *sql.Tx, id string) error { return out.engine.WakeTx(ctx, tx, id) },
 		Enqueue: func(ctx context.Context, tx *sql.Tx, id string) error { return out.engine.DispatchTx(ctx, tx, id) },
 		Notify:  func(ctx context.Context, id string) error { return out.engine.Notify(ctx, id) },

@@ -12,6 +12,7 @@ import (
 	"github.com/belaybot/belay/bot/git"
 	"github.com/belaybot/belay/bot/planner"
 	"github.com/belaybot/belay/bot/terraform"
+	"github.com/belaybot/belay/cmd/internal/program"
 	"github.com/belaybot/belay/rules/policy"
 )
 
@@ -35,7 +36,7 @@ func (r *repository) flags(c *cobra.Command) {
 func (r *repository) open() (terraform.Tree, policy.Policy, error) {
 	tree, err := planner.Tree(r.dir, r.rev)
 	if errors.Is(err, git.ErrNotRepository) || errors.Is(err, git.ErrUnknownRevision) {
-		return nil, policy.Policy{}, usage{err}
+		return nil, policy.Policy{}, program.Usage(err)
 	}
 	if err != nil {
 		return nil, policy.Policy{}, err
@@ -46,7 +47,7 @@ func (r *repository) open() (terraform.Tree, policy.Policy, error) {
 	}
 	p, err := policy.Parse(name, data)
 	if err != nil {
-		return nil, p, usage{err}
+		return nil, p, program.Usage(err)
 	}
 	return tree, p, nil
 }
@@ -56,7 +57,7 @@ func (r *repository) readConfig(tree terraform.Tree) (string, []byte, error) {
 	if r.config != "" {
 		data, err := os.ReadFile(r.config)
 		if err != nil {
-			return "", nil, usage{fmt.Errorf("--config: %w", err)}
+			return "", nil, program.Usage(fmt.Errorf("--config: %w", err))
 		}
 		return r.config, data, nil
 	}

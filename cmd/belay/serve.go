@@ -22,6 +22,7 @@ import (
 	"github.com/belaybot/belay/bot/planner"
 	"github.com/belaybot/belay/bot/traces"
 	"github.com/belaybot/belay/bot/upstream"
+	"github.com/belaybot/belay/cmd/internal/program"
 	"github.com/belaybot/belay/rules/policy"
 )
 
@@ -61,34 +62,34 @@ func (f *appFlags) parts(out *os.File) (parts, error) {
 	if err != nil {
 		return p, err
 	}
-	if p.database, err = secret("DATABASE"); err != nil {
-		return p, usage{err}
+	if p.database, err = program.Secret("DATABASE"); err != nil {
+		return p, program.Usage(err)
 	}
 	id := f.appID
 	if id == 0 {
-		text, err := secret("APP_ID")
+		text, err := program.Secret("APP_ID")
 		if err != nil {
-			return p, usage{err}
+			return p, program.Usage(err)
 		}
 		if _, err := fmt.Sscanf(text, "%d", &id); err != nil || id <= 0 {
-			return p, usage{errors.New("--app-id is missing: the App's number, as GitHub's settings of the App show it (or BELAY_APP_ID)")}
+			return p, program.Usage(errors.New("--app-id is missing: the App's number, as GitHub's settings of the App show it (or BELAY_APP_ID)"))
 		}
 	}
-	key, err := secret("APP_KEY")
+	key, err := program.Secret("APP_KEY")
 	if err != nil {
-		return p, usage{err}
+		return p, program.Usage(err)
 	}
 	if key == "" {
-		return p, usage{errors.New("the App's private key is missing: set BELAY_APP_KEY_FILE to the PEM file that GitHub made")}
+		return p, program.Usage(errors.New("the App's private key is missing: set BELAY_APP_KEY_FILE to the PEM file that GitHub made"))
 	}
 	p.github = github.Options{AppID: id, URL: f.url, API: f.api, Log: p.log, Key: func() ([]byte, error) {
-		s, err := secret("APP_KEY")
+		s, err := program.Secret("APP_KEY")
 		return []byte(s), err
 	}}
-	p.diunToken, p.webhookSecret = rotating("DIUN_TOKEN"), rotating("WEBHOOK_SECRET")
+	p.diunToken, p.webhookSecret = program.Rotating("DIUN_TOKEN"), program.Rotating("WEBHOOK_SECRET")
 	p.credentials = credentials.New(nil, p.log)
 	keepGitHubToken(p.credentials, f.upstreamAPI)
-	p.counts = metrics.New(moduleVersion())
+	p.counts = metrics.New(program.ModuleVersion())
 	p.upstream = f.upstream(p.log, p.credentials, p.counts)
 	return p, nil
 }
@@ -104,7 +105,7 @@ func (f *appFlags) upstream(log *slog.Logger, eye *credentials.Registry, counts 
 		base := traces.Transport(counts.Upstream(http.RoundTripper(&asApp{app: app, host: hostOf(f.upstreamAPI), same: f.url == "https://github.com" && f.upstreamAPI == "https://api.github.com"})))
 		base = eye.Watch("github_token", base)
 		return func(p policy.Policy) (planner.Upstream, error) {
-			return upstreamOf(p, upstream.Options{CacheDir: cache, GitHubAPI: f.upstreamAPI, GitHubToken: os.Getenv("GITHUB_TOKEN"), Wait: time.Minute, HTTP: base, Notify: func(line string) { log.Info(line) }})
+			return program.UpstreamOf(p, upstream.Options{CacheDir: cache, GitHubAPI: f.upstreamAPI, GitHubToken: os.Getenv("GITHUB_TOKEN"), Wait: time.Minute, HTTP: base, Notify: func(line string) { log.Info(line) }})
 		}
 	}
 }
@@ -163,9 +164,9 @@ func (a *asApp) token(ctx context.Context) string {
 
 func newServe() *cobra.Command {
 	var f appFlags
-	var tell notifyFlags
-	var see observeFlags
-	var ask adviserFlags
+	var tell program.TellFlags
+	var see program.SeeFlags
+	var ask program.AdviserFlags
 	var set setupFlags
 	var look pageFlags
 	var listen string
@@ -201,9 +202,9 @@ which is read again when it is needed:
   BELAY_ADVISER_SPARE_KEY         used when the first is refused; or _SPARE_TOKEN`,
 		Example: `  BELAY_APP_KEY_FILE=app.pem BELAY_WEBHOOK_SECRET_FILE=secret BELAY_DIUN_TOKEN_FILE=token \
     belay serve --app-id 1042 --state /var/lib/belay`,
-		Args: noArgs,
+		Args: program.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := set.first(c.Context(), &f, see.kubeconfig, listen); err != nil {
+			if err := set.first(c.Context(), &f, see.Kubeconfig, listen); err != nil {
 				return err
 			}
 			p, err := f.parts(os.Stderr)
@@ -211,27 +212,27 @@ which is read again when it is needed:
 				return err
 			}
 			if p.webhookSecret() == "" {
-				return usage{errors.New("the webhook secret is missing: set BELAY_WEBHOOK_SECRET or BELAY_WEBHOOK_SECRET_FILE")}
+				return program.Usage(errors.New("the webhook secret is missing: set BELAY_WEBHOOK_SECRET or BELAY_WEBHOOK_SECRET_FILE"))
 			}
 			if p.diunToken() == "" {
 				p.log.Warn("no BELAY_DIUN_TOKEN is set: dispatches are taken from repository_dispatch only")
 			}
-			if p.observe, err = see.open(p.log); err != nil {
+			if p.observe, err = see.Open(p.log); err != nil {
 				return err
 			}
-			see.keepSecrets(p.credentials)
+			keepSecrets(see, p.credentials)
 			p.adviser = func(m advise.Memory) (*advise.Adviser, error) {
-				return ask.open(m, p.credentials, adviserCredentials(), p.log)
+				return ask.Open(m, p.credentials, program.AdviserCredentials(), p.log)
 			}
-			if p.notify, err = tell.options(); err != nil {
-				return usage{err}
+			if p.notify, err = tell.Options(); err != nil {
+				return program.Usage(err)
 			}
 			if p.page, err = look.options(listen, set.url, p.log); err != nil {
-				return usage{err}
+				return program.Usage(err)
 			}
-			stop, err := traces.Start(c.Context(), moduleVersion(), p.log)
+			stop, err := traces.Start(c.Context(), program.ModuleVersion(), p.log)
 			if err != nil {
-				return usage{err}
+				return program.Usage(err)
 			}
 			defer flushTraces(stop)
 			p.listen, p.workers = listen, workers
@@ -246,9 +247,9 @@ which is read again when it is needed:
 		},
 	}
 	f.flags(c)
-	tell.flags(c)
-	see.flags(c)
-	ask.flags(c)
+	tell.Flags(c)
+	see.Flags(c)
+	ask.Flags(c)
 	set.flags(c)
 	look.flags(c)
 	c.Flags().StringVar(&listen, "listen", ":8080", "`address` to listen on")
@@ -271,7 +272,7 @@ func newRecover() *cobra.Command {
 		Long: `Recover reads the markers in belay's open pull requests and makes their record
 anew, after the state was lost. What is recorded already is left alone. Run it
 while belay serve does not run; serve then goes on with what was found.`,
-		Args: noArgs,
+		Args: program.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			p, err := f.parts(os.Stderr)
 			if err != nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/belaybot/belay/bot/cluster"
 	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/bot/server"
+	"github.com/belaybot/belay/cmd/internal/program"
 )
 
 // kept are the secrets that the setup keeps, by the name of their file.
@@ -78,7 +79,7 @@ func (f *appFlags) configured() bool {
 func values(c github.Created) map[string]string {
 	out := map[string]string{"app-id": strconv.FormatInt(c.ID, 10), "app-key": c.Key, "webhook-secret": c.WebhookSecret, "client-id": c.ClientID, "client-secret": c.ClientSecret}
 	maps.DeleteFunc(out, func(_, value string) bool { return value == "" })
-	if token, err := secret("DIUN_TOKEN"); err != nil || token == "" {
+	if token, err := program.Secret("DIUN_TOKEN"); err != nil || token == "" {
 		out["diun-token"] = rand.Text()
 	}
 	return out

@@ -41,8 +41,8 @@ func run() error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	binary := filepath.Join(dir, "belay")
-	if out, err := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, "./cmd/belay").CombinedOutput(); err != nil {
+	binary := filepath.Join(dir, "belay-action")
+	if out, err := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, "./cmd/belay-action").CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	gh, err := sandbox.NewGitHub(sandbox.Options{Dir: filepath.Join(dir, "github")})

@@ -1,4 +1,4 @@
-package main
+package program
 
 import (
 	"os"
@@ -24,12 +24,12 @@ func hide(masks *action.Hider, in action.Inputs) error {
 		files = append(files, in.Kubeconfig)
 	}
 	for _, file := range files {
-		if text, err := os.ReadFile(file); err == nil { // what is wrong with it is said where it is used
+		if text, err := os.ReadFile(file); err == nil { //nolint:gosec // the workflow names it; what is wrong with it is said where it is used
 			masks.Kubeconfig(string(text))
 		}
 	}
 	for _, name := range secretVariables() {
-		value, err := secretIn(name)
+		value, err := SecretIn(name)
 		if err != nil {
 			return err
 		}
@@ -69,7 +69,7 @@ func adviserKeys(in action.Inputs) []advise.Credential {
 	if in.AdviserKey != "" {
 		out = append(out, advise.Credential{Label: "input adviser-key", Read: func() (string, error) { return in.AdviserKey, nil }})
 	}
-	for _, c := range adviserCredentials() {
+	for _, c := range AdviserCredentials() {
 		c.Read, c.Minted, c.Lifetime = now(c.Read), now(c.Minted), now(c.Lifetime)
 		out = append(out, c)
 	}
@@ -88,9 +88,9 @@ func (f *actionFlags) kubeconfig(text, dir string) error {
 	case text == "":
 		return nil
 	case !isText(text):
-		f.see.kubeconfig = text
+		f.see.Kubeconfig = text
 		return nil
 	}
-	f.see.kubeconfig = filepath.Join(dir, "kubeconfig")
-	return os.WriteFile(f.see.kubeconfig, []byte(text), 0o600)
+	f.see.Kubeconfig = filepath.Join(dir, "kubeconfig")
+	return os.WriteFile(f.see.Kubeconfig, []byte(text), 0o600)
 }

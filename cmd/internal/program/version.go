@@ -1,4 +1,4 @@
-package main
+package program
 
 import (
 	"fmt"
@@ -7,29 +7,30 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func newVersion() *cobra.Command {
+// NewVersion is the command that prints BuildVersion.
+func NewVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print belay's version",
-		Args:  noArgs,
+		Args:  NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			fmt.Fprintln(c.OutOrStdout(), buildVersion())
+			fmt.Fprintln(c.OutOrStdout(), BuildVersion())
 			return nil
 		},
 	}
 }
 
-// moduleVersion is the version alone: "v1.2.3", or "development".
-func moduleVersion() string {
+// ModuleVersion is the version alone: "v1.2.3", or "development".
+func ModuleVersion() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
 		return info.Main.Version
 	}
 	return "development"
 }
 
-// buildVersion is what the Go toolchain recorded: module version, commit, and
+// BuildVersion is what the Go toolchain recorded: module version, commit, and
 // whether files were changed.
-func buildVersion() string {
+func BuildVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "belay (unknown build)"

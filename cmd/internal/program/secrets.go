@@ -1,4 +1,4 @@
-package main
+package program
 
 import (
 	"fmt"
@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// secret reads a secret from the environment: BELAY_NAME, or the file that
+// Secret reads a secret from the environment: BELAY_NAME, or the file that
 // BELAY_NAME_FILE names. The file is read every time, so that a rotated secret
 // needs no restart. "" when neither is set.
-func secret(name string) (string, error) { return secretIn("BELAY_" + name) }
+func Secret(name string) (string, error) { return SecretIn("BELAY_" + name) }
 
-// secretIn reads a secret from a variable of any name, or from the file that its
+// SecretIn reads a secret from a variable of any name, or from the file that its
 // twin with _FILE names.
-func secretIn(variable string) (string, error) {
+func SecretIn(variable string) (string, error) {
 	if s := os.Getenv(variable); s != "" {
 		return s, nil
 	}
@@ -28,12 +28,12 @@ func secretIn(variable string) (string, error) {
 	return strings.TrimSpace(string(data)), nil
 }
 
-// rotating is a secret as a function that never fails: one that cannot be read
+// Rotating is a secret as a function that never fails: one that cannot be read
 // for a moment keeps its last value.
-func rotating(name string) func() string {
-	last, _ := secret(name)
+func Rotating(name string) func() string {
+	last, _ := Secret(name)
 	return func() string {
-		if s, err := secret(name); err == nil && s != "" {
+		if s, err := Secret(name); err == nil && s != "" {
 			return s
 		}
 		return last

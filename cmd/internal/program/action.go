@@ -1,4 +1,4 @@
-package main
+package program
 
 import (
 	"cmp"
@@ -29,12 +29,13 @@ import (
 type actionFlags struct {
 	upstreamAPI string
 	debug       bool
-	tell        notifyFlags
-	see         observeFlags
-	ask         adviserFlags
+	tell        TellFlags
+	see         SeeFlags
+	ask         AdviserFlags
 }
 
-func newAction() *cobra.Command {
+// NewAction is the command that a workflow runs.
+func NewAction() *cobra.Command {
 	var f actionFlags
 	c := &cobra.Command{
 		Use:   "action",
@@ -46,16 +47,15 @@ no database: a run takes up what the pull requests hold.
 
 action.yml runs it; docs/action.md says how. It reads the runner's environment
 (GITHUB_EVENT_NAME, GITHUB_EVENT_PATH, GITHUB_REPOSITORY, ...), its inputs as
-INPUT_NAME, and the BELAY_* variables of belay serve but those of the App and
-of the adviser.`,
-		Args: noArgs,
+INPUT_NAME, and the BELAY_* variables of belay serve but those of the App.`,
+		Args: NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return f.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
-	f.tell.flags(c)
-	f.see.flags(c)
-	f.ask.flags(c)
+	f.tell.Flags(c)
+	f.see.Flags(c)
+	f.ask.Flags(c)
 	c.Flags().StringVar(&f.upstreamAPI, "upstream-api", "https://api.github.com", "`URL` of the API at which release notes are looked up")
 	c.Flags().BoolVar(&f.debug, "debug", os.Getenv("RUNNER_DEBUG") == "1", "log every decision")
 	return c
@@ -66,15 +66,15 @@ func (f *actionFlags) run(ctx context.Context, out, errs io.Writer) error {
 	event, err := action.Read(os.Getenv)
 	if err != nil {
 		a.Errorf("%s", err.Error())
-		return usage{err}
+		return Usage(err)
 	}
 	in, err := action.ReadInputs(a)
 	if err != nil {
 		a.Errorf("%s", err.Error())
-		return usage{err}
+		return Usage(err)
 	}
 	if err := hide(masks, in); err != nil {
-		return usage{err}
+		return Usage(err)
 	}
 	level := slog.LevelInfo
 	if f.debug {
@@ -109,23 +109,23 @@ func (f *actionFlags) prepare(ctx context.Context, a *githubactions.Action, even
 	web := cmp.Or(os.Getenv("GITHUB_SERVER_URL"), "https://github.com")
 	app, err := github.New(github.Options{Token: func() string { return in.Token }, Only: event.Repository, URL: web, API: os.Getenv("GITHUB_API_URL"), Log: log})
 	if err != nil {
-		return nil, nil, usage{err}
+		return nil, nil, Usage(err)
 	}
 	if err := f.kubeconfig(in.Kubeconfig, dir); err != nil {
 		return nil, nil, err
 	}
 	f.see.noPrograms = true
-	see, err := f.see.open(log)
+	see, err := f.see.Open(log)
 	if err != nil {
 		return nil, nil, err
 	}
 	st, err := store.Open(ctx, store.Options{Dir: filepath.Join(dir, "state")})
 	if err != nil {
-		see.close()
+		see.Close()
 		return nil, nil, err
 	}
 	end := func() {
-		see.close()
+		see.Close()
 		_ = st.Close()
 	}
 	tell, err := f.notifier(ctx, st, web, log)
@@ -139,7 +139,7 @@ func (f *actionFlags) prepare(ctx context.Context, a *githubactions.Action, even
 		return nil, nil, err
 	}
 	return action.New(action.Options{Event: event, Inputs: in, Actions: a, Getenv: os.Getenv, Name: os.Getenv("GITHUB_RUN_ID") + "/" + os.Getenv("GITHUB_RUN_ATTEMPT") + "/" + filepath.Base(dir),
-		Dir: dir, Store: st, GitHub: app, Upstream: f.upstream(in.Token, web, dir, log), Backups: see.backups, Observers: see.observers, CI: see.ci, Adviser: adviser, Notify: tell, Log: log}), end, nil
+		Dir: dir, Store: st, GitHub: app, Upstream: f.upstream(in.Token, web, dir, log), Backups: see.Backups, Observers: see.Observers, CI: see.CI, Adviser: adviser, Notify: tell, Log: log}), end, nil
 }
 
 // adviser is asked about release notes, where there is a key for it.
@@ -147,7 +147,7 @@ func (f *actionFlags) adviser(in action.Inputs, memory advise.Memory, log *slog.
 	if in.AdviserURL != "" {
 		f.ask.url = in.AdviserURL
 	}
-	a, err := f.ask.open(memory, nil, adviserKeys(in), log)
+	a, err := f.ask.Open(memory, nil, adviserKeys(in), log)
 	if err != nil || !a.On() {
 		return nil, err
 	}
@@ -162,7 +162,7 @@ func (f *actionFlags) upstream(token, web, dir string, log *slog.Logger) func(po
 		token = ""
 	}
 	return func(p policy.Policy) (planner.Upstream, error) {
-		return upstreamOf(p, upstream.Options{CacheDir: filepath.Join(dir, "upstream"), GitHubAPI: f.upstreamAPI, GitHubToken: token, Wait: time.Minute, Notify: func(line string) { log.Info(line) }})
+		return UpstreamOf(p, upstream.Options{CacheDir: filepath.Join(dir, "upstream"), GitHubAPI: f.upstreamAPI, GitHubToken: token, Wait: time.Minute, Notify: func(line string) { log.Info(line) }})
 	}
 }
 
@@ -171,9 +171,9 @@ const tellWithin = 10 * time.Second
 
 // notifier tells people, where a place for it is configured.
 func (f *actionFlags) notifier(ctx context.Context, st *store.Store, web string, log *slog.Logger) (func(context.Context, string) error, error) {
-	opts, err := f.tell.options()
+	opts, err := f.tell.Options()
 	if err != nil {
-		return nil, usage{err}
+		return nil, Usage(err)
 	}
 	opts.State, opts.GitHub, opts.Log = st, web, log
 	n, err := notify.New(ctx, opts)
