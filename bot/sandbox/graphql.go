@@ -58,6 +58,10 @@ func (g *GitHub) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	g.contract.countQuery(doc)
+	if t.workflow != nil && t.workflow.needs(queryNeeds(doc)...) != nil {
+		answer(nil, object{"type": "FORBIDDEN", "message": forbidden.message})
+		return
+	}
 	var errs []object
 	missing := func(kind, what string, path ...string) {
 		errs = append(errs, object{"type": "NOT_FOUND", "path": path, "message": "Could not resolve to a " + kind + " with the " + what + "."})

@@ -98,6 +98,8 @@ func (g *GitHub) enter(r *http.Request, service, owner, name string) (repo *Repo
 		return nil, false, &problem{http.StatusNotFound, "Repository not found."}
 	case t.workflow != nil && t.workflow.readOnly && service == "receive-pack":
 		return nil, false, &problem{http.StatusForbidden, "Write access to repository not granted."}
+	case t.workflow != nil && t.workflow.needs(map[string]string{"upload-pack": "contents read", "receive-pack": "contents write"}[service]) != nil:
+		return nil, false, &problem{http.StatusForbidden, "Permission to " + repo.FullName() + " denied to " + t.workflow.login + "."}
 	case repo == nil || repo.owner != t.owner || repo.hidden:
 		return nil, false, &problem{http.StatusNotFound, "Repository not found."}
 	}

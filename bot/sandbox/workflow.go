@@ -14,6 +14,9 @@ type workflow struct {
 	login      string // "github-actions[bot]"
 	app        string // slug of the App that its check runs are of; "" may write none
 	readOnly   bool
+
+	may  map[string]string // permissions; nil: every one
+	used map[string]string // the ones that requests needed so far
 }
 
 // WorkflowToken is what GitHub Actions gives a workflow run of the repository as
@@ -37,7 +40,7 @@ func (r *Repository) AppToken() string { return r.token(workflow{login: slug + "
 func (r *Repository) token(w workflow) string {
 	defer r.lock()()
 	raw := "ghs_" + rand.Text()
-	w.repository = r.FullName()
+	w.repository, w.used = r.FullName(), map[string]string{}
 	r.g.tokens[raw] = token{owner: r.owner, until: r.g.opts.Now().Add(24 * time.Hour), workflow: &w}
 	return raw
 }
@@ -55,7 +58,7 @@ func (c *call) workflow(w *workflow, pattern string) error {
 	case w.readOnly && c.r.Method != http.MethodGet, w.app == "" && strings.HasSuffix(pattern, "/check-runs"):
 		return forbidden
 	}
-	return nil
+	return w.needs(operationNeeds[pattern])
 }
 
 // pusher is who a push is by.
