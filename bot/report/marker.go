@@ -31,7 +31,6 @@ type Marker struct {
 	Ladder *ladder.Ladder `json:"ladder,omitempty"`
 	Edits  string         `json:"edits"`            // hash of the changed lines
 	Branch string         `json:"branch,omitempty"` // of the pull request that it stands in; "" of earlier versions of belay
-	MAC    string         `json:"mac,omitempty"`    // keyed signature, where a key is set
 
 	Owner string `json:"owner,omitempty"` // who acts on it: "" for the App, "action" for the Action
 	Over  string `json:"over,omitempty"`  // written by the Action: the state in which the upgrade ended

@@ -64,7 +64,7 @@ func TestGroupOfEveryWait(t *testing.T) {
 			name := fmt.Sprintf("%s: %s", s, r.Why)
 			seen[name] = true
 			group, ok := want[name]
-			if !ok && asks[r.Why] {
+			if !ok && r.Group == NeedsYou {
 				group, ok = NeedsYou, true
 			}
 			if !ok {
@@ -81,14 +81,9 @@ func TestGroupOfEveryWait(t *testing.T) {
 			t.Errorf("%q is no wait of the table any more", name)
 		}
 	}
-	for why := range asks {
-		if !slices.ContainsFunc(Table(), func(r Rule) bool { return r.Do == Wait && r.Why == why }) {
-			t.Errorf("asks has %q, and the table has not", why)
-		}
-	}
-	for why := range moves {
-		if !slices.ContainsFunc(Table(), func(r Rule) bool { return r.Do == Wait && r.Why == why }) {
-			t.Errorf("moves has %q, and the table has not", why)
+	for _, r := range Table() {
+		if r.Group != "" && (r.Do != Wait || r.Group != groups()[r.Why]) {
+			t.Errorf("%q is in two groups, or no wait", r.Why)
 		}
 	}
 }

@@ -17,6 +17,7 @@ type Rule struct {
 	Say   func(Observed) string    // what only the moment knows, added to Why; nil: nothing
 	Until func(Observed) time.Time // of Wait; nil: an hour
 	On    []Event                  // of Wait
+	Group Group                    // of Wait: in whose hands it is; "": that of the state
 }
 
 func (r Rule) in(s State) bool { return slices.Contains(r.From, s) }
@@ -121,7 +122,7 @@ var of = func() map[State][]Rule {
 
 var table = slices.Concat([]Rule{
 	{From: []State{Queued, Open, BackingUp, Aborted, Applying, Watching, Reverting, Restoring, Undoing, Rewatching}, If: "the App may not act in the repository", When: func(o Observed) bool { return o.NoAccess },
-		Do: Wait, Why: "the App is suspended or not installed on the repository", On: []Event{OnAccess, OnTimer}},
+		Do: Wait, Why: "the App is suspended or not installed on the repository", Group: NeedsYou, On: []Event{OnAccess, OnTimer}},
 
 	// Before there is a pull request.
 	{From: []State{Queued}, If: "the branch's pull request was merged", When: func(o Observed) bool { return o.Pull.State == PullMerged }, Do: Enter, To: Applying, Why: "the pull request was merged"},
@@ -148,7 +149,7 @@ var table = slices.Concat([]Rule{
 
 	// What belongs into the pull request changed.
 	{From: unmerged, If: "a person's commits are on the branch, and it no longer fits the base", When: func(o Observed) bool { return o.Pull.Foreign && (o.Pull.Stale || o.Pull.Mergeable == MergeConflict) },
-		Do: Wait, Why: "somebody else's commits are on the branch and it no longer fits the base: belay leaves it alone", On: []Event{OnPull, OnBase, OnComment}},
+		Do: Wait, Why: "somebody else's commits are on the branch and it no longer fits the base: belay leaves it alone", Group: NeedsYou, On: []Event{OnPull, OnBase, OnComment}},
 	{From: unmerged, If: "a newer version was dispatched", When: func(o Observed) bool { return o.Newer && !o.Pull.Foreign && !o.Held }, Do: Publish, To: Open, Why: "a newer version is there"},
 	{From: unmerged, If: "asked to plan again", When: func(o Observed) bool { return o.Redo && !o.Pull.Foreign }, Do: Publish, To: Open, Why: "asked to plan again"},
 	{From: unmerged, If: "the base moved under the edits", When: func(o Observed) bool { return o.Pull.Stale || o.Pull.Mergeable == MergeConflict }, Do: Publish, To: Open, Why: "the base moved"},
@@ -166,11 +167,11 @@ var table = slices.Concat([]Rule{
 	{From: gated, If: "the repository is frozen", When: func(o Observed) bool { return o.Frozen }, Do: Wait, To: Open, Why: frozen, Say: frozenBy, On: []Event{OnThaw}},
 	{From: gated, If: "held", When: func(o Observed) bool { return o.Held }, Do: Wait, To: Open, Why: "held", On: []Event{OnComment}},
 	{From: gated, If: "a draft", When: func(o Observed) bool { return o.Pull.Draft }, Do: Wait, To: Open, Why: "the pull request is a draft", On: []Event{OnPull}},
-	{From: gated, If: "changes requested", When: func(o Observed) bool { return o.Pull.Review == ReviewChanges }, Do: Wait, To: Open, Why: "a reviewer asked for changes", On: []Event{OnReview}},
-	{From: gated, If: "a check failed", When: func(o Observed) bool { return o.Pull.Checks == Bad }, Do: Wait, To: Open, Why: "a check failed", On: []Event{OnCheck, OnPull}},
-	{From: gated, If: "checks not all green", When: func(o Observed) bool { return o.Pull.Checks != Good }, Do: Wait, To: Open, Why: "waits for the checks", Until: inSoon, On: []Event{OnCheck}},
-	{From: gated, If: "a person has to agree and has not", When: needsReview, Do: Wait, To: Open, Why: "waits for an approving review, or /upgrade approve", On: []Event{OnReview, OnComment}},
-	{From: gated, If: "GitHub does not know yet whether it merges", When: func(o Observed) bool { return o.Pull.Mergeable != MergeClean }, Do: Wait, To: Open, Why: "GitHub works out whether it merges", Until: func(o Observed) time.Time { return o.Now.Add(10 * time.Second) }, On: []Event{OnTimer}},
+	{From: gated, If: "changes requested", When: func(o Observed) bool { return o.Pull.Review == ReviewChanges }, Do: Wait, To: Open, Why: "a reviewer asked for changes", Group: NeedsYou, On: []Event{OnReview}},
+	{From: gated, If: "a check failed", When: func(o Observed) bool { return o.Pull.Checks == Bad }, Do: Wait, To: Open, Why: "a check failed", Group: NeedsYou, On: []Event{OnCheck, OnPull}},
+	{From: gated, If: "checks not all green", When: func(o Observed) bool { return o.Pull.Checks != Good }, Do: Wait, To: Open, Why: "waits for the checks", Group: InFlight, Until: inSoon, On: []Event{OnCheck}},
+	{From: gated, If: "a person has to agree and has not", When: needsReview, Do: Wait, To: Open, Why: "waits for an approving review, or /upgrade approve", Group: NeedsYou, On: []Event{OnReview, OnComment}},
+	{From: gated, If: "GitHub does not know yet whether it merges", When: func(o Observed) bool { return o.Pull.Mergeable != MergeClean }, Do: Wait, To: Open, Why: "GitHub works out whether it merges", Group: InFlight, Until: func(o Observed) time.Time { return o.Now.Add(10 * time.Second) }, On: []Event{OnTimer}},
 	{From: gated, If: "outside schedule.merge", When: func(o Observed) bool { return !o.Merging.Open }, Do: Wait, To: Open, Why: "waits for the window in which belay merges", Say: func(o Observed) string { return opens(o.Merging) }, Until: func(o Observed) time.Time { return o.Merging.Next }, On: []Event{OnTimer}},
 	{From: gated, If: "another upgrade of the service is not over", When: func(o Observed) bool { return o.Busy || o.Locked }, Do: Wait, To: Open, Why: "waits until the service's earlier upgrade is over", Until: inSoon, On: []Event{OnTurn}},
 	{From: gated, If: "another upgrade of the repository is being applied", When: func(o Observed) bool { return !o.Turn }, Do: Wait, To: Open, Why: "waits until the merge before it has been applied", Until: inSoon, On: []Event{OnTurn}},
