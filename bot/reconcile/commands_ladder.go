@@ -147,9 +147,12 @@ func (r *Reconciler) known(ctx context.Context, j *job, t target) (end, why stri
 	return "", firstOf(why, "nothing in the service's files would move")
 }
 
+// released reports whether the notes that were read have a release of a version.
 func released(u plan.Upgrade, tag string) bool {
+	want, err := version.Parse(tag)
 	for _, r := range u.Releases {
-		if !version.Newer(r.Tag, tag) && !version.Newer(tag, r.Tag) {
+		// The project may write v2.0.0 for what its image calls 2.0.0-alpine.
+		if has, bad := version.Parse(r.Tag); r.Tag == tag || err == nil && bad == nil && version.CompareReleases(has, want) == 0 {
 			return true
 		}
 	}

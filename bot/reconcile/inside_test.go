@@ -13,6 +13,7 @@ import (
 	"github.com/belaybot/belay/rules/command"
 	"github.com/belaybot/belay/rules/ladder"
 	"github.com/belaybot/belay/rules/lifecycle"
+	"github.com/belaybot/belay/rules/notes"
 	"github.com/belaybot/belay/rules/plan"
 )
 
@@ -145,5 +146,14 @@ func TestOneCommandTooManyIsRefused(t *testing.T) {
 	var said boxAnswer
 	if err := r.fact(t.Context(), boxAnswerName("acme/home-ops"), &said); err != nil || !strings.Contains(said.Answer.Text, "50 commands wait") {
 		t.Errorf("%+v, %v", said, err)
+	}
+}
+
+func TestReleasedWhateverTheProjectPutsBeforeTheVersion(t *testing.T) {
+	u := plan.Upgrade{Releases: []notes.Release{{Tag: "v2.0.0"}, {Tag: "nightly"}}}
+	for tag, want := range map[string]bool{"2.0.0": true, "v2.0.0": true, "2.0.0-alpine": true, "nightly": true, "2.0.1": false, "stable": false} {
+		if got := released(u, tag); got != want {
+			t.Errorf("%s: %v", tag, got)
+		}
 	}
 }
