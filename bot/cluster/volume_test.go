@@ -147,11 +147,15 @@ func (w *kept) together() {
 	if a := claim.Annotations; a["belaybot.github.io/volume-before"] != w.volume || a["meta.helm.sh/release-name"] != "web" || w.namespace+"/"+a["belaybot.github.io/restored-from"] != w.snapshot {
 		w.Errorf("the claim's annotations are %v", a)
 	}
-	pv, err := w.admin.CoreV1().PersistentVolumes().Get(w.Context(), w.volume, metav1.GetOptions{})
-	w.must(err)
-	if a := pv.Annotations; pv.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain || pv.Status.Phase != corev1.VolumeReleased ||
+	var pv *corev1.PersistentVolume
+	w.eventually("the volume of before is released", func(ctx context.Context) (bool, error) { // the controller does that in its own time
+		var err error
+		pv, err = w.admin.CoreV1().PersistentVolumes().Get(ctx, w.volume, metav1.GetOptions{})
+		return err == nil && pv.Status.Phase == corev1.VolumeReleased, err
+	})
+	if a := pv.Annotations; pv.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain ||
 		a["belaybot.github.io/kept-for"] != w.namespace+"/data" || a["belaybot.github.io/reclaim-policy-before"] != "Delete" {
-		w.Errorf("the volume of before is %s, %s, %v", pv.Spec.PersistentVolumeReclaimPolicy, pv.Status.Phase, a)
+		w.Errorf("the volume of before is %s, %v", pv.Spec.PersistentVolumeReclaimPolicy, a)
 	}
 	if got := w.on(former); got != "new" {
 		w.Errorf("on the volume of before is %q", got)
