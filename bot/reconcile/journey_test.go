@@ -465,9 +465,9 @@ func TestRecoverFromTheMarkers(t *testing.T) {
 	w.stop()
 	w.dir = t.TempDir() // the state is lost
 	w.start()
-	n, err := w.life.rec.Recover(context.Background(), "acme/home-ops")
-	if err != nil || n != 1 {
-		t.Fatalf("%d, %v", n, err)
+	got, err := w.life.rec.Recover(context.Background(), "acme/home-ops")
+	if err != nil || got.Upgrades != 1 || len(got.Merged) > 0 {
+		t.Fatalf("%+v, %v", got, err)
 	}
 	w.waits("web", lifecycle.Open, "approving review")
 	w.repo.Comment(w.pull("web").Number, "ana", "/upgrade approve")

@@ -1,9 +1,11 @@
 package reconcile_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/belaybot/belay/bot/reconcile"
 	"github.com/belaybot/belay/bot/report"
 	"github.com/belaybot/belay/rules/ladder"
 	"github.com/belaybot/belay/rules/lifecycle"
@@ -195,8 +197,12 @@ func TestLadderIsRecoveredFromMarkers(t *testing.T) {
 	w.dir = t.TempDir() // belay's state is gone
 	w.repo.RequireChecks()
 	w.start()
-	if n, err := w.life.rec.Recover(t.Context(), "acme/home-ops"); err != nil || n != 1 {
-		t.Fatalf("%d taken up, %v", n, err)
+	got, err := w.life.rec.Recover(t.Context(), "acme/home-ops")
+	if err != nil || got.Upgrades != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if want := []reconcile.Merged{{Pull: 1, Service: "web", From: "1.0.0", To: "1.1.0"}}; !slices.Equal(got.Merged, want) {
+		t.Errorf("merged and perhaps not watched to its end: %+v", got.Merged)
 	}
 	p := w.pullTo("1.2.0") // what ana agreed to has to be said again
 	u := w.upgrade("web")

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/belaybot/belay/bot/github"
@@ -14,23 +15,46 @@ import (
 	"github.com/belaybot/belay/rules/plan"
 )
 
+// Recovered is what became of a repository's pull requests.
+type Recovered struct {
+	Upgrades int      // that were taken up
+	Merged   []Merged // lately, with nothing known of their end; newest first
+}
+
+// Merged is an upgrade whose pull request was merged, and of which the state knew
+// whether its watch was over.
+type Merged struct {
+	Pull              int
+	Service, From, To string
+}
+
+// mergedLately is how far back a person is pointed to what was merged: longer
+// than CI and the watch take.
+const mergedLately = 24 * time.Hour
+
 // Recover rebuilds the record of open upgrades, and of reverts that are not
-// merged, from the markers in a repository's pull requests, and returns how
-// many were taken up.
-func (r *Reconciler) Recover(ctx context.Context, repository string) (int, error) {
+// merged, from the markers in a repository's pull requests.
+func (r *Reconciler) Recover(ctx context.Context, repository string) (Recovered, error) {
+	var out Recovered
 	repo, err := r.opts.GitHub.Repository(ctx, repository)
 	if err != nil {
-		return 0, err
+		return out, err
 	}
 	slug, err := r.opts.GitHub.Slug(ctx)
 	if err != nil {
-		return 0, err
+		return out, err
 	}
 	pulls, err := repo.OpenPulls(ctx, "belay/")
 	if err != nil {
-		return 0, err
+		return out, err
 	}
-	n := 0
+	closed, err := repo.ClosedPulls(ctx, "belay/")
+	if err != nil {
+		return out, err
+	}
+	if out.Merged, err = r.mergedLately(ctx, repository, slug, append(closed, pulls...)); err != nil {
+		return out, err
+	}
 	for _, p := range pulls {
 		m, err := report.MarkerIn(p.Body, p.Branch)
 		if err != nil || p.Author != slug {
@@ -43,7 +67,7 @@ func (r *Reconciler) Recover(ctx context.Context, repository string) (int, error
 		if _, err := r.opts.Store.UpgradeByPull(ctx, repository, p.Number); err == nil {
 			continue
 		} else if !errors.Is(err, store.ErrNotFound) {
-			return n, err
+			return out, err
 		}
 		u, err := r.recovered(ctx, repo, repository, p, m)
 		if err != nil {
@@ -52,16 +76,42 @@ func (r *Reconciler) Recover(ctx context.Context, repository string) (int, error
 		}
 		u, created, err := r.opts.Store.CreateUpgradeAnd(ctx, u, r.wakeTx)
 		if err != nil {
-			return n, err
+			return out, err
 		}
 		if created {
-			n++
+			out.Upgrades++
 		}
 		if err := r.wakeAfter(ctx, u.ID); err != nil {
-			return n, err
+			return out, err
 		}
 	}
-	return n, nil
+	return out, nil
+}
+
+// mergedLately are the upgrades among pull requests, closed ones first, that were
+// merged lately, that nothing undoes, and that the state does not know.
+func (r *Reconciler) mergedLately(ctx context.Context, repository, slug string, pulls []github.Pull) ([]Merged, error) {
+	var out []Merged
+	undone := map[int]bool{}
+	for _, p := range pulls {
+		m, err := report.MarkerIn(p.Body, p.Branch)
+		switch {
+		case err != nil || p.Author != slug || m.Owner != r.opts.Owner:
+			continue
+		case m.Undoes != 0:
+			undone[m.Undoes] = true
+			continue
+		case p.State != "MERGED" || r.opts.Now().Sub(p.Updated) > mergedLately:
+			continue
+		}
+		if _, err := r.opts.Store.UpgradeByPull(ctx, repository, p.Number); err == nil {
+			continue
+		} else if !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
+		out = append(out, Merged{Pull: p.Number, Service: m.Service, From: m.From, To: m.To})
+	}
+	return slices.DeleteFunc(out, func(m Merged) bool { return undone[m.Pull] }), nil
 }
 
 // recovered is the record that a pull request's marker speaks of.

@@ -270,8 +270,9 @@ func newRecover() *cobra.Command {
 		Use:   "recover",
 		Short: "Rebuild the state from the open pull requests",
 		Long: `Recover reads the markers in belay's open pull requests and makes their record
-anew, after the state was lost. What is recorded already is left alone. Run it
-while belay serve does not run; serve then goes on with what was found.`,
+anew, after the state was lost. What is recorded already is left alone. What was
+merged in the last day it names: nobody watches that any more. Run it while belay
+serve does not run; serve then goes on with what was found.`,
 		Args: program.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			p, err := f.parts(os.Stderr)
@@ -287,9 +288,12 @@ while belay serve does not run; serve then goes on with what was found.`,
 			var problems []error
 			problems = append(problems, err)
 			for _, name := range names {
-				n, err := run.rec.Recover(c.Context(), name)
+				got, err := run.rec.Recover(c.Context(), name)
 				problems = append(problems, err)
-				fmt.Fprintf(c.OutOrStdout(), "%s: %d taken up\n", name, n)
+				fmt.Fprintf(c.OutOrStdout(), "%s: %d taken up\n", name, got.Upgrades)
+				for _, m := range got.Merged {
+					fmt.Fprintf(c.OutOrStdout(), "%s#%d: %s %s → %s was merged in the last day; whether its watch was over is lost with the state: look at the service\n", name, m.Pull, m.Service, m.From, m.To)
+				}
 			}
 			return errors.Join(append(problems, run.stop())...)
 		},
