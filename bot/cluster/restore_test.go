@@ -108,7 +108,7 @@ func (w *place) podsAre(want int) {
 
 func (w *place) eventually(what string, holds func(context.Context) (bool, error)) {
 	w.Helper()
-	if err := wait.PollUntilContextTimeout(w.Context(), 50*time.Millisecond, time.Minute, true, holds); err != nil {
+	if err := wait.PollUntilContextTimeout(w.Context(), 50*time.Millisecond, 3*time.Minute, true, holds); err != nil {
 		w.Fatalf("%s: %v", what, err)
 	}
 }

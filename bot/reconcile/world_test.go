@@ -455,7 +455,7 @@ func (w *world) soon(what string, f func() bool) {
 
 func (w *world) poll(every time.Duration, what string, f func() bool) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(every)
 	defer tick.Stop()
