@@ -46,7 +46,7 @@ docs-check: ## links, command lines and the walk through docs/getting-started.md
 	$(GO) test -count=1 -run 'Docs' ./cmd/belay
 
 bench: ## figures of docs/performance.md
-	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m $(PACKAGES) | grep -E '^(Benchmark|pkg:|PASS|FAIL|---)'
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m $(PACKAGES) | grep --line-buffered -E '^(Benchmark|pkg:|PASS|FAIL|---)'
 	$(GO) run ./hack/intake-bench
 
 fuzz: ## every fuzz target for FUZZTIME
