@@ -94,6 +94,17 @@ type Result struct {
 	warnings []string
 }
 
+// Why says why nothing is to be moved for a service, "" where no reason is known.
+func (r Result) Why(service string) string {
+	why := r.Refused
+	for _, s := range r.Skipped {
+		if s.Service == service {
+			why = s.Reason
+		}
+	}
+	return why
+}
+
 // found is what an upgrade was made of.
 type found struct {
 	candidate plan.Candidate

@@ -200,14 +200,6 @@ func judge(ctx context.Context, v *view, before *terraform.Inventory, c change) 
 			return u, "", nil
 		}
 	}
-	why := result.Refused
-	for _, s := range result.Skipped {
-		if s.Service == c.after.Service {
-			why = s.Reason
-		}
-	}
-	if why == "" {
-		why = "it is not the version that belay would go to"
-	}
+	why := firstOf(result.Why(c.after.Service), "it is not the version that belay would go to")
 	return plan.Upgrade{}, fmt.Sprintf("%s → %s: %s", c.before.Version, c.after.Version, why), nil
 }

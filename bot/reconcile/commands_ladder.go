@@ -127,14 +127,8 @@ func (r *Reconciler) known(ctx context.Context, j *job, t target) (end, why stri
 	if err != nil {
 		return "", fmt.Sprintf("%s could not be looked at now: %v; say it again later", t.Tag, err)
 	}
-	why = result.Refused
-	for _, s := range result.Skipped {
-		if s.Service == j.u.Service {
-			why = s.Reason
-		}
-	}
 	for _, u := range result.Upgrades {
-		if u.Service != j.u.Service || lane(u) != j.u.Lane {
+		if !j.moves(u) {
 			continue
 		}
 		if u.Chart == "" && !released(u, t.Tag) {
@@ -144,7 +138,7 @@ func (r *Reconciler) known(ctx context.Context, j *job, t target) (end, why stri
 		}
 		return u.To, ""
 	}
-	return "", firstOf(why, "nothing in the service's files would move")
+	return "", firstOf(result.Why(j.u.Service), "nothing in the service's files would move")
 }
 
 // released reports whether the notes that were read have a release of a version.

@@ -126,7 +126,7 @@ func (r *Reconciler) commandAfter(ctx context.Context, j *job, by *said, cmd com
 		if err != nil {
 			return "", false, err
 		}
-		_, _, err = r.create(ctx, j.u.Repository, j.u.Service, j.u.Lane, j.u.From, j.u.To, targetOf(d, j.rec.Target.Dispatch), record{Security: j.rec.Security, Ladder: j.rec.Ladder.Again()})
+		_, _, err = r.create(ctx, j.u.Repository, j.u.Service, j.u.Lane, j.u.From, j.u.To, targetOf(d, j.rec.Target.Dispatch), record{Judged: Judged{Security: j.rec.Security}, Ladder: j.rec.Ladder.Again()})
 		return "tried again in a new pull request", true, err
 	case command.Step, command.To:
 		return r.commandLadderAfter(ctx, j, by, cmd)

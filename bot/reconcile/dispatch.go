@@ -144,7 +144,7 @@ func (r *Reconciler) join(ctx context.Context, name string, u plan.Upgrade, t ta
 	}
 	if o.Upgrade == "" {
 		var created bool
-		o.Upgrade, created, err = r.create(ctx, name, u.Service, lane(u), u.From, u.To, t, record{Security: u.Risk.Security, Risk: u.Risk.Level})
+		o.Upgrade, created, err = r.create(ctx, name, u.Service, lane(u), u.From, u.To, t, record{Judged: Judged{Security: u.Risk.Security, Risk: u.Risk.Level}})
 		if err != nil || created { // else another dispatch was faster
 			return o, err
 		}
@@ -176,15 +176,10 @@ func (r *Reconciler) passOn(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
-	what := firstOf(result.Refused, "nothing in the service's files would move")
-	for _, s := range result.Skipped {
-		if s.Service == j.u.Service {
-			what = s.Reason
-		}
-	}
+	what := firstOf(result.Why(j.u.Service), "nothing in the service's files would move")
 	data := map[string]string{}
 	for _, u := range result.Upgrades {
-		if u.Service != j.u.Service || lane(u) != j.u.Lane {
+		if !j.moves(u) {
 			continue
 		}
 		if joins(j.u, u) && j.rec.Ladder != nil {

@@ -160,7 +160,7 @@ func (r *Reconciler) followUp(j *job, asked bool) error {
 	next := after.Step(j.u.ID)
 	next.Anew = next.Anew || lifecycle.State(j.u.State) == lifecycle.Obsolete // somebody else has moved the pin
 	now := r.opts.Now()
-	rec := record{Target: j.rec.Target, Ladder: next, Entered: now, Risk: j.rec.Risk}
+	rec := record{Target: j.rec.Target, Ladder: next, Entered: now, Judged: Judged{Risk: j.rec.Risk}}
 	if j.rec.Held != nil { // it is the service that is held, not the step
 		held := *j.rec.Held
 		held.Before, rec.Held = true, &held

@@ -56,21 +56,16 @@ func (r *Reconciler) plan(ctx context.Context, j *job, v *view, t target) (*plan
 	}
 	j.rec.Gone = ""
 	for _, u := range result.Upgrades {
-		if u.Service == j.u.Service && lane(u) == j.u.Lane {
+		if j.moves(u) {
 			return r.planStep(ctx, j, v, result)
 		}
 	}
-	j.rec.Gone = result.Refused
-	for _, s := range result.Skipped {
-		if s.Service == j.u.Service {
-			j.rec.Gone = s.Reason
-		}
-	}
-	if j.rec.Gone == "" {
-		j.rec.Gone = "nothing in the service's files is to be moved any more"
-	}
+	j.rec.Gone = firstOf(result.Why(j.u.Service), "nothing in the service's files is to be moved any more")
 	return nil, nil
 }
+
+// moves reports whether a planned upgrade moves what this one moves.
+func (j *job) moves(u plan.Upgrade) bool { return u.Service == j.u.Service && lane(u) == j.u.Lane }
 
 func editsHash(u plan.Upgrade) string {
 	var parts []string

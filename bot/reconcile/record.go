@@ -16,6 +16,18 @@ import (
 	"github.com/belaybot/belay/rules/watch"
 )
 
+// Judged is what was said of an upgrade's risk when it was planned last.
+type Judged struct {
+	Risk      risk.Level `json:"risk,omitempty"`
+	Reasons   []string   `json:"reasons,omitempty"`
+	Evidence  []Quote    `json:"evidence,omitempty"`
+	Security  []string   `json:"security,omitempty"`  // what it fixes: CVE and GHSA numbers
+	Migration bool       `json:"migration,omitempty"` // the notes speak of a data migration
+	Automerge bool       `json:"automerge,omitempty"`
+	Blockers  []string   `json:"blockers,omitempty"` // why a person has to agree
+	Steps     []string   `json:"steps,omitempty"`
+}
+
 // record is what the store keeps of an upgrade besides its columns. All of it
 // but who said what can be made anew from the pull request.
 type record struct {
@@ -28,24 +40,17 @@ type record struct {
 	Waits   string         `json:"waits,omitempty"`
 
 	// What is published.
-	Branch    string            `json:"branch,omitempty"`
-	Head      string            `json:"head,omitempty"` // the commit that belay pushed last
-	Pushed    time.Time         `json:"pushed,omitzero"`
-	Base      string            `json:"base,omitempty"`  // the default branch's commit that was looked at last
-	Files     map[string]string `json:"files,omitempty"` // hashes of the edited files on Base
-	Edits     string            `json:"edits,omitempty"` // hash of the edits
-	Marker    string            `json:"marker,omitempty"`
-	Title     string            `json:"title,omitempty"`
-	Message   string            `json:"message,omitempty"`
-	Gone      string            `json:"gone,omitempty"` // why there is nothing to move any more
-	Risk      risk.Level        `json:"risk,omitempty"`
-	Reasons   []string          `json:"reasons,omitempty"`
-	Evidence  []Quote           `json:"evidence,omitempty"`
-	Security  []string          `json:"security,omitempty"`
-	Migration bool              `json:"migration,omitempty"`
-	Automerge bool              `json:"automerge,omitempty"`
-	Blockers  []string          `json:"blockers,omitempty"`
-	Steps     []string          `json:"steps,omitempty"`
+	Branch  string            `json:"branch,omitempty"`
+	Head    string            `json:"head,omitempty"` // the commit that belay pushed last
+	Pushed  time.Time         `json:"pushed,omitzero"`
+	Base    string            `json:"base,omitempty"`  // the default branch's commit that was looked at last
+	Files   map[string]string `json:"files,omitempty"` // hashes of the edited files on Base
+	Edits   string            `json:"edits,omitempty"` // hash of the edits
+	Marker  string            `json:"marker,omitempty"`
+	Title   string            `json:"title,omitempty"`
+	Message string            `json:"message,omitempty"`
+	Gone    string            `json:"gone,omitempty"` // why there is nothing to move any more
+	Judged
 
 	// What people said.
 	Held     *said `json:"held,omitempty"`

@@ -139,7 +139,7 @@ func (r *Reconciler) recovered(ctx context.Context, repo *github.Repository, rep
 			return store.Upgrade{}, err
 		}
 		u.State, u.Pull, u.Undo = string(lifecycle.Reverting), m.Undoes, p.Number
-		rec = record{Target: t, Ladder: m.Ladder, Entered: now, Branch: failed.Branch, Moves: m.Moves, Migration: m.Data, Merge: merge{SHA: failed.MergeSHA, By: failed.MergedBy, At: now},
+		rec = record{Target: t, Ladder: m.Ladder, Entered: now, Branch: failed.Branch, Moves: m.Moves, Judged: Judged{Migration: m.Data}, Merge: merge{SHA: failed.MergeSHA, By: failed.MergedBy, At: now},
 			Failure: failure{Why: "the upgrade failed; why was lost with belay's state", At: now},
 			Undo:    undo{Pull: p.Number, Fix: m.Fix, Branch: p.Branch, Head: p.Head, Pushed: now.Add(-time.Hour), Redo: !m.Fix}}
 	}

@@ -83,17 +83,10 @@ type Shown struct {
 	Gates    []string  `json:"gates,omitempty"` // all that are shut, Waits among them
 	Entered  time.Time `json:"entered,omitzero"`
 
+	Judged
 	Images     []string       `json:"images,omitempty"`
 	Chart      string         `json:"chart,omitempty"`
 	Newer      string         `json:"newer,omitempty"` // the version that it goes to next
-	Risk       risk.Level     `json:"risk,omitempty"`
-	Reasons    []string       `json:"reasons,omitempty"`
-	Evidence   []Quote        `json:"evidence,omitempty"`
-	Security   []string       `json:"security,omitempty"`
-	Migration  bool           `json:"migration,omitempty"`
-	Automerge  bool           `json:"automerge,omitempty"`
-	Blockers   []string       `json:"blockers,omitempty"`
-	Steps      []string       `json:"steps,omitempty"`
 	Head       string         `json:"head,omitempty"`
 	Held       *Word          `json:"held,omitempty"`
 	Approved   *Word          `json:"approved,omitempty"` // of the head as it was pushed last
@@ -140,8 +133,7 @@ func Show(u store.Upgrade) (Shown, error) {
 	if err := json.Unmarshal(u.Data, &rec); err != nil {
 		return Shown{}, fmt.Errorf("upgrade %s: its record cannot be read: %w", u.ID, err)
 	}
-	s := Shown{Waits: rec.Waits, Gates: rec.Gates, Entered: rec.Entered, Images: imagesOf(u.Lane), Chart: chartOf(u.Lane), Risk: rec.Risk, Reasons: rec.Reasons,
-		Evidence: rec.Evidence, Security: rec.Security, Migration: rec.Migration, Automerge: rec.Automerge, Blockers: rec.Blockers, Steps: rec.Steps,
+	s := Shown{Waits: rec.Waits, Gates: rec.Gates, Entered: rec.Entered, Images: imagesOf(u.Lane), Chart: chartOf(u.Lane), Judged: rec.Judged,
 		Head: rec.Head, MergeSHA: rec.Merge.SHA, MergedBy: rec.Merge.By, MergedAt: rec.Merge.At, Unbacked: rec.Merge.Unbacked, Health: rec.Health, Parts: rec.Parts,
 		Traces: rec.Traces, Updates: rec.Updates, Failure: rec.Failure.Why, Log: rec.Failure.Log, Again: rec.Failure.Again, AgainLog: rec.Failure.Last, Offer: rec.Offer,
 		Fix: rec.Undo.Fix, UndoHead: rec.Undo.Head, Clashes: rec.Undo.Clashes, Restore: rec.Undo.Data.State, RestoreLog: rec.Undo.Data.Detail, Gone: rec.Gone, Ladder: rec.Ladder}

@@ -11,9 +11,8 @@ import (
 // knownFields are the names of the record's fields in JSON.
 var knownFields = sync.OnceValue(func() map[string]bool {
 	out := map[string]bool{}
-	t := reflect.TypeFor[record]()
-	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[record]()) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		out[name] = true
 	}
 	return out
