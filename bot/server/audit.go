@@ -56,27 +56,46 @@ func (s *Server) audit(w http.ResponseWriter, req *http.Request) {
 	}
 	q := req.URL.Query()
 	f := store.TrailFilter{Repository: q.Get("repo"), Service: q.Get("service"), Upgrade: q.Get("upgrade")}
-	var err error
 	if text := q.Get("after"); text != "" {
+		var err error
 		if f.After, err = strconv.ParseInt(text, 10, 64); err != nil {
 			answer(w, http.StatusBadRequest, refusal{Error: "after is not the id of an event", Field: "after"})
 			return
 		}
 	}
-	if text := q.Get("since"); text != "" {
-		if f.Since, err = time.Parse(time.RFC3339, text); err != nil {
-			answer(w, http.StatusBadRequest, refusal{Error: "since is not a time such as 2026-03-04T05:06:07Z", Field: "since"})
-			return
-		}
+	var ok bool
+	if f.Since, ok = sinceOf(w, req); !ok {
+		return
 	}
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	control := http.NewResponseController(w)
-	err = WriteAudit(req.Context(), s.opts.Store, f, w, func() {
-		_ = control.Flush()
-		_ = control.SetWriteDeadline(s.opts.Now().Add(auditPatience))
+	s.lines(w, req, func() error {
+		control := http.NewResponseController(w)
+		return WriteAudit(req.Context(), s.opts.Store, f, w, func() {
+			_ = control.Flush()
+			_ = control.SetWriteDeadline(s.opts.Now().Add(auditPatience))
+		})
 	})
-	if err != nil && req.Context().Err() == nil {
+}
+
+// sinceOf is the moment that a request asks about, zero for none. Whoever writes
+// another thing is answered.
+func sinceOf(w http.ResponseWriter, req *http.Request) (since time.Time, ok bool) {
+	text := req.URL.Query().Get("since")
+	if text == "" {
+		return since, true
+	}
+	since, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		answer(w, http.StatusBadRequest, refusal{Error: "since is not a time such as 2026-03-04T05:06:07Z", Field: "since"})
+	}
+	return since, err == nil
+}
+
+// lines answers with JSON lines. One that breaks off in the middle is an answer
+// that breaks off, or it would look like the end.
+func (s *Server) lines(w http.ResponseWriter, req *http.Request, write func() error) {
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if err := write(); err != nil && req.Context().Err() == nil {
 		s.opts.Log.Error("audit", "why", err)
-		panic(http.ErrAbortHandler) // else it would look like the end
+		panic(http.ErrAbortHandler)
 	}
 }

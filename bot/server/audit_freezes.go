@@ -44,22 +44,12 @@ func WriteFreezes(ctx context.Context, st *store.Store, repository string, since
 
 // auditFreezes answers GET /api/audit/freezes.
 func (s *Server) auditFreezes(w http.ResponseWriter, req *http.Request) {
-	if !s.authorized(req) {
-		answer(w, http.StatusUnauthorized, refusal{Error: "no or wrong token: send it as `Authorization: Bearer TOKEN`"})
+	if !s.permitted(w, req) {
 		return
 	}
-	q := req.URL.Query()
-	var since time.Time
-	if text := q.Get("since"); text != "" {
-		var err error
-		if since, err = time.Parse(time.RFC3339, text); err != nil {
-			answer(w, http.StatusBadRequest, refusal{Error: "since is not a time such as 2026-03-04T05:06:07Z", Field: "since"})
-			return
-		}
+	since, ok := sinceOf(w, req)
+	if !ok {
+		return
 	}
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	if err := WriteFreezes(req.Context(), s.opts.Store, q.Get("repo"), since, w); err != nil && req.Context().Err() == nil {
-		s.opts.Log.Error("audit", "why", err)
-		panic(http.ErrAbortHandler) // else it would look like the end
-	}
+	s.lines(w, req, func() error { return WriteFreezes(req.Context(), s.opts.Store, req.URL.Query().Get("repo"), since, w) })
 }

@@ -105,10 +105,7 @@ func Read(ctx context.Context, st *store.Store, limit int, source string) (Statu
 	for _, u := range list {
 		out.Upgrades = append(out.Upgrades, shownUpgrade(u))
 	}
-	dispatches, err := st.Dispatches(ctx, limit)
-	if source != "" {
-		dispatches, err = st.DispatchesFrom(ctx, source, limit)
-	}
+	dispatches, err := st.DispatchesFrom(ctx, source, limit)
 	if err != nil {
 		return out, err
 	}

@@ -108,13 +108,12 @@ func (s *Store) Dispatch(ctx context.Context, id string) (Dispatch, error) {
 
 // Dispatches reads the newest dispatches with their outcomes, newest first.
 func (s *Store) Dispatches(ctx context.Context, limit int) ([]Dispatch, error) {
-	return s.listDispatches(ctx, "ORDER BY received DESC, id LIMIT ?", limit)
+	return s.DispatchesFrom(ctx, "", limit)
 }
 
-// DispatchesFrom reads the newest dispatches of one source, "diun", with their
-// outcomes, newest first.
+// DispatchesFrom is Dispatches for those of one source, such as "diun"; "" is all.
 func (s *Store) DispatchesFrom(ctx context.Context, source string, limit int) ([]Dispatch, error) {
-	return s.listDispatches(ctx, "WHERE source = ? ORDER BY received DESC, id LIMIT ?", source, limit)
+	return s.listDispatches(ctx, "WHERE ? IN ('', source) ORDER BY received DESC, id LIMIT ?", source, limit)
 }
 
 // UnfinishedDispatches reads those that are not planned yet, oldest first.

@@ -124,22 +124,32 @@ func auditFreezes(ctx context.Context, r *remote, ask auditAsk, out io.Writer) e
 	if ask.Repository != "" {
 		q.Set("repo", ask.Repository)
 	}
-	if !ask.Since.IsZero() {
-		q.Set("since", ask.Since.UTC().Format(time.RFC3339))
-	}
-	resp, err := r.open(ctx, http.MethodGet, "/api/audit/freezes?"+q.Encode(), nil)
+	lines, err := ask.lines(ctx, r, "/api/audit/freezes", q)
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		data, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-		return refused(resp.StatusCode, data)
-	}
-	if _, err := io.Copy(out, resp.Body); err != nil {
+	defer lines.Close()
+	if _, err := io.Copy(out, lines); err != nil {
 		return fmt.Errorf("the answer broke off: ask again: %w", err)
 	}
 	return nil
+}
+
+// lines asks a server for JSON lines, as old as is asked for. Close what comes back.
+func (ask *auditAsk) lines(ctx context.Context, r *remote, path string, q url.Values) (io.ReadCloser, error) {
+	if !ask.Since.IsZero() {
+		q.Set("since", ask.Since.UTC().Format(time.RFC3339))
+	}
+	resp, err := r.open(ctx, http.MethodGet, path+"?"+q.Encode(), nil)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		defer resp.Body.Close()
+		data, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+		return nil, refused(resp.StatusCode, data)
+	}
+	return resp.Body, nil
 }
 
 // auditTries is how often an export that breaks off goes on where it was.
@@ -169,19 +179,12 @@ func auditOnce(ctx context.Context, r *remote, ask *auditAsk, w io.Writer) error
 	if ask.After > 0 {
 		q.Set("after", strconv.FormatInt(ask.After, 10))
 	}
-	if !ask.Since.IsZero() {
-		q.Set("since", ask.Since.UTC().Format(time.RFC3339))
-	}
-	resp, err := r.open(ctx, http.MethodGet, "/api/audit?"+q.Encode(), nil)
+	body, err := ask.lines(ctx, r, "/api/audit", q)
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		data, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-		return refused(resp.StatusCode, data)
-	}
-	lines := bufio.NewReader(resp.Body)
+	defer body.Close()
+	lines := bufio.NewReader(body)
 	for {
 		line, err := lines.ReadBytes('\n')
 		if errors.Is(err, io.EOF) && len(line) == 0 {
