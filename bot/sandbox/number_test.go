@@ -12,15 +12,7 @@ import (
 // TestNumbersAreOnesOwn: issues and pull requests share their numbers, whoever
 // opens them, and however many at once.
 func TestNumbersAreOnesOwn(t *testing.T) {
-	gh, err := sandbox.NewGitHub(sandbox.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = gh.Close() })
-	repo, err := gh.AddRepository("acme", "home-ops", map[string]string{"main.tf": "one\n"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, repo := stand(t, sandbox.Options{})
 	const each = 6
 	for i := range each {
 		for _, kind := range []string{"pull", "fork"} {

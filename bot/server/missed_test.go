@@ -17,18 +17,29 @@ import (
 	"github.com/belaybot/belay/bot/server"
 )
 
-// TestWhatGitHubSays has the stand-in's webhooks arrive: renamed, transferred,
-// suspended, uninstalled and installed again.
-func TestWhatGitHubSays(t *testing.T) {
+// hooked is a GitHub with a repository, and with the App whose webhooks belay takes.
+func hooked(t *testing.T) (*sandbox.GitHub, *sandbox.Repository, *github.App) {
+	t.Helper()
 	gh, err := sandbox.NewGitHub(sandbox.Options{Dir: t.TempDir(), Secret: hookSecret, Validate: true, Report: func(err error) { t.Error(err) }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer gh.Close()
+	t.Cleanup(func() { _ = gh.Close() })
 	repo, err := gh.AddRepository("acme", "home-ops", map[string]string{"a": "b"})
 	if err != nil {
 		t.Fatal(err)
 	}
+	app, err := github.New(github.Options{AppID: gh.AppID(), Key: func() ([]byte, error) { return gh.PrivateKey(), nil }, URL: gh.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return gh, repo, app
+}
+
+// TestWhatGitHubSays has the stand-in's webhooks arrive: renamed, transferred,
+// suspended, uninstalled and installed again.
+func TestWhatGitHubSays(t *testing.T) {
+	gh, repo, _ := hooked(t)
 	if _, err := gh.AddRepository("bo", "things", map[string]string{"a": "b"}); err != nil {
 		t.Fatal(err)
 	}
@@ -77,19 +88,7 @@ func TestWhatGitHubSays(t *testing.T) {
 
 // TestMissedWebhooks are fetched from the delivery log, each once.
 func TestMissedWebhooks(t *testing.T) {
-	gh, err := sandbox.NewGitHub(sandbox.Options{Dir: t.TempDir(), Secret: hookSecret, Validate: true, Report: func(err error) { t.Error(err) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer gh.Close()
-	repo, err := gh.AddRepository("acme", "home-ops", map[string]string{"a": "b"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	app, err := github.New(github.Options{AppID: gh.AppID(), Key: func() ([]byte, error) { return gh.PrivateKey(), nil }, URL: gh.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	gh, repo, app := hooked(t)
 	g := newGate(t)
 	g.upgrades()
 	web := httptest.NewServer(g.srv.Handler())
@@ -131,19 +130,7 @@ func TestMissedWebhooks(t *testing.T) {
 func TestMissedWebhooksAreTriedAgain(t *testing.T) {
 	for _, table := range []string{"remembered", "facts", "upgrades"} {
 		t.Run(table, func(t *testing.T) {
-			gh, err := sandbox.NewGitHub(sandbox.Options{Dir: t.TempDir(), Secret: hookSecret, Validate: true, Report: func(err error) { t.Error(err) }})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer gh.Close()
-			repo, err := gh.AddRepository("acme", "home-ops", map[string]string{"a": "b"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			app, err := github.New(github.Options{AppID: gh.AppID(), Key: func() ([]byte, error) { return gh.PrivateKey(), nil }, URL: gh.URL()})
-			if err != nil {
-				t.Fatal(err)
-			}
+			_, repo, app := hooked(t)
 			late := time.Duration(0)
 			g := newGate(t, func(o *server.Options) { o.Now = func() time.Time { return time.Now().Add(late) } })
 			g.upgrades()
@@ -181,19 +168,7 @@ func (m *moody) BoardTouched(ctx context.Context, i reconcile.BoardIssue) error 
 // TestOneMissedWebhookDoesNotHoldUpTheOthers has one that cannot be taken come
 // before one that can.
 func TestOneMissedWebhookDoesNotHoldUpTheOthers(t *testing.T) {
-	gh, err := sandbox.NewGitHub(sandbox.Options{Dir: t.TempDir(), Secret: hookSecret, Validate: true, Report: func(err error) { t.Error(err) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer gh.Close()
-	repo, err := gh.AddRepository("acme", "home-ops", map[string]string{"a": "b"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	app, err := github.New(github.Options{AppID: gh.AppID(), Key: func() ([]byte, error) { return gh.PrivateKey(), nil }, URL: gh.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, repo, app := hooked(t)
 	b := &moody{wrong: errors.New("there is no such repository any more")}
 	g := newGate(t, func(o *server.Options) { o.Board = b })
 	g.upgrades()

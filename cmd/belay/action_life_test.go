@@ -106,6 +106,13 @@ func TestActionWholeLife(t *testing.T) {
 	}
 }
 
+// approve has checks pass and ana agree, in a run that ends after the merge.
+func (w *workflows) approve(pull int) {
+	w.t.Helper()
+	w.green(w.pull(pull).Head)
+	w.ok(w.comment(pull, "ana", "/upgrade approve", map[string]string{"time-limit": "3s"}))
+}
+
 // TestActionObeysWhoMayWrite: an approval needs write permission, and is for the
 // head that was looked at.
 func TestActionObeysWhoMayWrite(t *testing.T) {
@@ -179,8 +186,7 @@ func TestActionRateLimitSpansRuns(t *testing.T) {
 func TestActionLadderInRunsThatRememberNothing(t *testing.T) {
 	w := newWorkflows(t, nil)
 	w.ok(w.dispatch("acme/web", "3.0.0", nil))
-	w.green(w.pull(1).Head)
-	w.ok(w.comment(1, "ana", "/upgrade approve", map[string]string{"time-limit": "3s"}))
+	w.approve(1)
 	w.green(w.pull(1).MergeSHA)
 	w.ok(w.schedule(nil))
 	m, err := report.MarkerIn(w.pull(1).Body, "belay/web/1.0.1")
@@ -229,8 +235,7 @@ func TestActionLadderInRunsThatRememberNothing(t *testing.T) {
 func TestActionWhatIsOverStaysOver(t *testing.T) {
 	w := newWorkflows(t, nil)
 	w.ok(w.dispatch("acme/web", "3.0.0", nil))
-	w.green(w.pull(1).Head)
-	w.ok(w.comment(1, "ana", "/upgrade approve", map[string]string{"time-limit": "3s"}))
+	w.approve(1)
 	w.green(w.pull(1).MergeSHA)
 	w.ok(w.schedule(nil))
 	for _, c := range w.pull(1).Comments {

@@ -115,7 +115,7 @@ func TestCurrentPackages(t *testing.T) {
 	if dir == "" {
 		cache, err := os.UserCacheDir()
 		if err != nil {
-			t.Skipf("GitHub's descriptions have no place to be kept: %v: set BELAY_GITHUB_DESCRIPTION to a directory with the packages", err)
+			t.Fatalf("GitHub's descriptions have no place to be kept: %v: set BELAY_GITHUB_DESCRIPTION to a directory with the packages", err)
 		}
 		dir = filepath.Join(cache, "belay", "github-description")
 	}
@@ -161,7 +161,7 @@ func fetch(t *testing.T, dir string, packages []string) {
 	t.Helper()
 	npm, err := exec.LookPath("npm")
 	if err != nil {
-		t.Skipf("%s not in %s, and there is no npm to fetch them with: install npm, or set BELAY_GITHUB_DESCRIPTION", strings.Join(packages, ", "), dir)
+		t.Fatalf("%s not in %s, and there is no npm to fetch them with: install npm, or set BELAY_GITHUB_DESCRIPTION", strings.Join(packages, ", "), dir)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -174,7 +174,7 @@ func fetch(t *testing.T, dir string, packages []string) {
 	cmd := exec.CommandContext(t.Context(), npm, append([]string{"pack", "--silent"}, packages...)...)
 	cmd.Dir = temp
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Skipf("npm could not fetch %s: %v: %s: set BELAY_GITHUB_DESCRIPTION to a directory with the packages", strings.Join(packages, ", "), err, out)
+		t.Fatalf("npm could not fetch %s: %v: %s: set BELAY_GITHUB_DESCRIPTION to a directory with the packages", strings.Join(packages, ", "), err, out)
 	}
 	names, err := filepath.Glob(filepath.Join(temp, "*.tgz"))
 	if err != nil {
