@@ -181,9 +181,19 @@ func (p *Planner) targets(ctx context.Context, inv *terraform.Inventory, d plan.
 	}
 	targets = append(targets, shipped...)
 	if len(targets) == 0 && len(warnings) > 0 {
-		return nil, nil, fmt.Errorf("image %s is pinned nowhere directly, and no chart could be asked whether it ships it: %s", d.Image.Familiar(), strings.Join(warnings, "; "))
+		return nil, nil, fmt.Errorf("image %s is pinned nowhere directly, and no chart could be asked whether it ships it: %s", d.Image.Familiar(), some(warnings))
 	}
 	return targets, warnings, nil
+}
+
+// some joins texts, each once, and no more of them than a person reads.
+func some(texts []string) string {
+	const most = 2
+	texts = slices.Compact(slices.Sorted(slices.Values(texts)))
+	if left := len(texts) - most; left > 0 {
+		texts = append(texts[:most:most], fmt.Sprintf("and %d more", left))
+	}
+	return strings.Join(texts, "; ")
 }
 
 // shipped are the pins of charts that ship the image by default. A service that

@@ -138,7 +138,7 @@ func (f *bulkFlags) readList(name string, in io.Reader) (bulkWork, error) {
 	} else {
 		file, err := os.Open(name)
 		if err != nil {
-			return bulkWork{}, program.Usage(err)
+			return bulkWork{}, unread(name, err)
 		}
 		defer file.Close()
 		in = file

@@ -30,13 +30,18 @@ func argument(c *cobra.Command, name string) ([]byte, error) {
 		return io.ReadAll(c.InOrStdin())
 	}
 	data, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, program.Usage(fmt.Errorf("%s: no such file", name))
+	return data, unread(name, err)
+}
+
+// unread is why a file that somebody named was not read.
+func unread(name string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return program.Usage(fmt.Errorf("%s: no such file", name))
+	case err != nil:
+		return program.Usage(err)
 	}
-	if err != nil {
-		return nil, program.Usage(err)
-	}
-	return data, nil
+	return nil
 }
 
 func atMost(n int) cobra.PositionalArgs {
