@@ -75,6 +75,63 @@ func (r *Repository) OpenPulls(ctx context.Context, prefix string) ([]Pull, erro
 	return out, nil
 }
 
+const underQuery = `query($owner: String!, $name: String!, $prefix: String!, $after: String) {
+  repository(owner: $owner, name: $name) {
+    refs(refPrefix: $prefix, first: 100, after: $after) {
+      nodes { associatedPullRequests(states: OPEN, first: 10) { nodes { number state title body headRefName author { login } } } }
+      pageInfo { hasNextPage endCursor }
+    }
+  }
+}`
+
+// OpenPullsUnder lists the open pull requests whose branches stand under a
+// prefix that ends with a slash. It is one request however many pull requests
+// are open elsewhere, where OpenPulls reads them all. They have their number,
+// state, title, body, branch and author.
+func (r *Repository) OpenPullsUnder(ctx context.Context, prefix string) ([]Pull, error) {
+	var out []Pull
+	variables := map[string]any{"owner": r.owner, "name": r.name, "prefix": "refs/heads/" + prefix}
+	for {
+		var got struct {
+			Repository *struct {
+				Refs struct {
+					Nodes []struct {
+						Pulls struct {
+							Nodes []struct {
+								Number      int    `json:"number"`
+								State       string `json:"state"`
+								Title       string `json:"title"`
+								Body        string `json:"body"`
+								HeadRefName string `json:"headRefName"`
+								Author      *login `json:"author"`
+							} `json:"nodes"`
+						} `json:"associatedPullRequests"`
+					} `json:"nodes"`
+					PageInfo struct {
+						HasNextPage bool   `json:"hasNextPage"`
+						EndCursor   string `json:"endCursor"`
+					} `json:"pageInfo"`
+				} `json:"refs"`
+			} `json:"repository"`
+		}
+		if err := r.query(ctx, underQuery, variables, &got); err != nil {
+			return nil, fmt.Errorf("%s: open pull requests under %s: %w", r.Name, prefix, err)
+		}
+		if got.Repository == nil {
+			return nil, fmt.Errorf("%s: %w", r.Name, ErrNotFound)
+		}
+		for _, ref := range got.Repository.Refs.Nodes {
+			for _, p := range ref.Pulls.Nodes {
+				out = append(out, Pull{Number: p.Number, State: p.State, Title: p.Title, Body: p.Body, Branch: p.HeadRefName, Author: p.Author.name()})
+			}
+		}
+		if !got.Repository.Refs.PageInfo.HasNextPage {
+			return out, nil
+		}
+		variables["after"] = got.Repository.Refs.PageInfo.EndCursor
+	}
+}
+
 // ClosedPulls lists up to a hundred closed and merged pull requests whose branch
 // begins with a prefix, among the hundred that changed last, newest first, with
 // what a list shows of them.

@@ -77,6 +77,47 @@ func TestFindPull(t *testing.T) {
 	}
 }
 
+// TestOpenPullsUnder looks for the open pull requests of one service, whatever
+// else the repository has.
+func TestOpenPullsUnder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sandbox.Options{})
+	under := func() []github.Pull {
+		t.Helper()
+		got, err := w.home().OpenPullsUnder(t.Context(), "belay/web/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	if got := under(); len(got) != 0 {
+		t.Errorf("before there is one: %+v", got)
+	}
+	w.open("belay/web-two/1.0.1")
+	closed, _ := w.open("belay/web/1.0.0")
+	if err := w.home().ClosePull(t.Context(), closed); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.repo.Push("bo", "belay/web/1.0.1", "a change", map[string]string{"x.tf": "x\n"}); err != nil {
+		t.Fatal(err)
+	}
+	w.repo.OpenFork("bo", "belay/web/1.0.1", "a change of somebody's")
+	first, _ := w.open("belay/web/1.0.1")
+	want := []github.Pull{{Number: first, State: "OPEN", Title: "upgrade", Body: "what changes", Branch: "belay/web/1.0.1", Author: "belay"}}
+	if diff := cmp.Diff(want, under()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	for i := range 100 { // branches that nobody removed: more than a page
+		if _, err := w.repo.Push("belay[bot]", fmt.Sprintf("belay/web/1.1.%d", i), "upgrade", map[string]string{"main.tf": fmt.Sprint(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second, _ := w.open("belay/web/9.0.0")
+	if got := under(); len(got) != 2 || got[0].Number != first || got[1].Number != second {
+		t.Errorf("behind a page of branches: %+v", got)
+	}
+}
+
 // TestOldName: everything works under the name that a repository had.
 func TestOldName(t *testing.T) {
 	w := newWorld(t, sandbox.Options{})

@@ -97,8 +97,8 @@ func TestContract(t *testing.T) {
 			t.Errorf("the webhook %q is described, but nobody sends it: send it here, or take it out of hack/openapi", name)
 		}
 	}
-	if len(queries) != 4 { // that of the viewer has no arguments
-		t.Errorf("%d GraphQL queries, want 4", len(queries))
+	if len(queries) != 5 { // that of the viewer has no arguments
+		t.Errorf("%d GraphQL queries, want 5", len(queries))
 	}
 }
 
@@ -145,6 +145,8 @@ func clients(t *testing.T, gh *sandbox.GitHub, repo *sandbox.Repository) {
 	must("FindPull", err)
 	_, err = r.OpenPulls(ctx, "belay/")
 	must("OpenPulls", err)
+	_, err = r.OpenPullsUnder(ctx, "belay/web/")
+	must("OpenPullsUnder", err)
 	_, err = r.Pull(ctx, n)
 	must("Pull", err)
 	_, err = r.Checks(ctx, sha)

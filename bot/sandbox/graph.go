@@ -30,7 +30,7 @@ func (r *Repository) graph(missing func(kind, what string, path ...string)) obje
 		},
 		"issues": func(args map[string]any) any {
 			var list []object
-			labels, _ := args["labels"].([]any)
+			labels := listed(args["labels"])
 			for _, i := range r.issues {
 				if len(labels) == 0 || slices.ContainsFunc(labels, func(l any) bool { return slices.Contains(i.labels, fmt.Sprint(l)) }) {
 					list = append(list, graphIssue(i))
@@ -46,7 +46,52 @@ func (r *Repository) graph(missing func(kind, what string, path ...string)) obje
 				return nil
 			}
 			return r.graphPull(p, main)
-		}}
+		},
+		"refs": func(args map[string]any) any { return r.graphRefs(args, main) }}
+}
+
+// graphRefs is a page of the branches under a prefix that ends with a slash.
+func (r *Repository) graphRefs(args map[string]any, main string) object {
+	prefix, _ := args["refPrefix"].(string)
+	after, _ := args["after"].(string)
+	list, err := git(r.dir, nil, nil, "for-each-ref", "--format=%(refname)", prefix)
+	if err != nil {
+		list = ""
+	}
+	var page []object
+	end, more := after, false
+	for name := range strings.Lines(list) {
+		name = strings.TrimSpace(name)
+		if name <= after {
+			continue
+		}
+		if more = len(page) == integer(args["first"]); more {
+			break
+		}
+		end, page = name, append(page, object{"__typename": "Ref", "id": name, "name": strings.TrimPrefix(name, prefix),
+			"associatedPullRequests": func(args map[string]any) any { return r.graphPullsOf(name, args, main) }})
+	}
+	out := nodes(page)
+	out["pageInfo"] = object{"hasNextPage": more, "endCursor": end}
+	return out
+}
+
+// graphPullsOf are the pull requests in some states whose head is a ref.
+func (r *Repository) graphPullsOf(ref string, args map[string]any, main string) object {
+	states := listed(args["states"])
+	var list []object
+	for _, p := range r.pulls {
+		if len(list) == integer(args["first"]) {
+			break
+		}
+		if p.fork || "refs/heads/"+p.head != ref {
+			continue
+		}
+		if g := r.graphPull(p, main); len(states) == 0 || slices.Contains(states, g["state"]) {
+			list = append(list, g)
+		}
+	}
+	return nodes(list)
 }
 
 func (r *Repository) graphPull(p *pull, main string) object {
@@ -100,6 +145,18 @@ func integer(v any) int {
 		return int(v)
 	}
 	return 0
+}
+
+// listed is an argument that is a list. A value stands for the list that holds
+// it alone: GraphQL specification, 3.11, input coercion.
+func listed(v any) []any {
+	switch v := v.(type) {
+	case nil:
+		return nil
+	case []any:
+		return v
+	}
+	return []any{v}
 }
 
 func graphComments(list []*comment) []object {

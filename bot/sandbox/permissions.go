@@ -40,7 +40,7 @@ var operationNeeds = map[string]string{
 
 // fieldNeeds are those that GraphQL asks for a field, or for a type's fields.
 var fieldNeeds = map[string]string{
-	"object": "contents read", "pullRequest": "pull_requests read", "pullRequests": "pull_requests read", "issue": "issues read", "issues": "issues read",
+	"object": "contents read", "refs": "contents read", "pullRequest": "pull_requests read", "associatedPullRequests": "pull_requests read", "issue": "issues read", "issues": "issues read",
 	"CheckRun": "checks read", "checkSuite": "checks read", "StatusContext": "statuses read",
 }
 

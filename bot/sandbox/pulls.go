@@ -32,7 +32,7 @@ func (c *call) listPulls() (int, any, error) {
 		if state := or(q.Get("state"), "open"); state != "all" && state != p.state {
 			continue
 		}
-		if head := q.Get("head"); head != "" && head != c.repo.owner+":"+p.head {
+		if head := q.Get("head"); head != "" && (p.fork || head != c.repo.owner+":"+p.head) {
 			continue
 		}
 		list = append(list, c.pullJSON(c.example(200), p))
@@ -53,7 +53,7 @@ func (c *call) openPull() (int, any, error) {
 		return 0, nil, &problem{http.StatusUnprocessableEntity, "Validation Failed: body is too long"}
 	}
 	for _, p := range c.repo.pulls {
-		if p.head == head && p.state == "open" {
+		if p.head == head && p.state == "open" && !p.fork {
 			return 0, nil, &problem{http.StatusUnprocessableEntity, "Validation Failed: A pull request already exists for " + c.repo.owner + ":" + head + "."}
 		}
 	}

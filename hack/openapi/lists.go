@@ -32,10 +32,13 @@ var runs = []string{"workflow_run", "workflow_dispatch"}
 // fields are the parts of the GraphQL schema that belay reads.
 var fields = map[string]string{
 	"Query":                              "repository viewer",
-	"Repository":                         "id nameWithOwner defaultBranchRef pullRequest object issue issues",
+	"Repository":                         "id nameWithOwner defaultBranchRef pullRequest object issue issues refs",
+	"RefConnection":                      "nodes pageInfo",
+	"PageInfo":                           "hasNextPage endCursor",
 	"IssueConnection":                    "nodes",
 	"Issue":                              "number title body state author comments",
-	"Ref":                                "id name target",
+	"Ref":                                "id name target associatedPullRequests",
+	"PullRequestConnection":              "nodes",
 	"GitObject":                          "oid",
 	"Commit":                             "oid author statusCheckRollup",
 	"GitActor":                           "email name user",
