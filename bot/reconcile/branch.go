@@ -18,14 +18,14 @@ const claimFor = 10 * time.Minute
 // as long as no other upgrade of the service has it. Two images of one service
 // often go to the same version; the second one's branch names its image, too.
 func (r *Reconciler) branchFor(ctx context.Context, j *job, name string) (string, error) {
-	open, err := r.opts.Store.OpenUpgrades(ctx, j.u.Repository)
+	open, err := r.opts.Store.OpenUpgradesOf(ctx, j.u.Repository, j.u.Service)
 	if err != nil {
 		return "", err
 	}
 	taken := map[string]bool{}
 	for _, u := range open {
 		var rec record
-		if u.ID == j.u.ID || u.Service != j.u.Service || json.Unmarshal(u.Data, &rec) != nil {
+		if u.ID == j.u.ID || json.Unmarshal(u.Data, &rec) != nil {
 			continue
 		}
 		taken[rec.Branch], taken[rec.Undo.Branch] = true, true

@@ -121,7 +121,7 @@ func (r *Reconciler) standing(ctx context.Context, name string, u plan.Upgrade) 
 			return "", fmt.Sprintf("%s is left out: %s", u.To, b.Why), nil
 		}
 	}
-	list, err := r.opts.Store.OpenUpgrades(ctx, name)
+	list, err := r.opts.Store.OpenUpgradesOf(ctx, name, u.Service)
 	if err != nil {
 		return "", "", err
 	}

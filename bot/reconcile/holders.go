@@ -267,7 +267,7 @@ func (r *Reconciler) elsewhere(ctx context.Context, repository, service string) 
 	if err != nil {
 		return "", err
 	}
-	open, err := repo.OpenPulls(ctx, strings.TrimSuffix(report.Branch(service, "x"), "x"))
+	open, err := repo.OpenPullsUnder(ctx, strings.TrimSuffix(report.Branch(service, "x"), "x"))
 	if err != nil {
 		return "", err
 	}

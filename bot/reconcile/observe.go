@@ -111,12 +111,12 @@ func (r *Reconciler) observeOthers(ctx context.Context, j *job, o *lifecycle.Obs
 	if o.State.Merged() || o.State.Final() {
 		return nil
 	}
-	open, err := r.opts.Store.OpenUpgrades(ctx, j.u.Repository)
+	open, err := r.opts.Store.OpenUpgradesOf(ctx, j.u.Repository, j.u.Service)
 	if err != nil {
 		return err
 	}
 	for _, u := range open {
-		if s := lifecycle.State(u.State); u.ID != j.u.ID && u.Service == j.u.Service && s.Merged() {
+		if s := lifecycle.State(u.State); u.ID != j.u.ID && s.Merged() {
 			o.Busy = true
 			o.Locked = o.Locked || s == lifecycle.Critical
 		}

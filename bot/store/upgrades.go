@@ -133,6 +133,11 @@ func (s *Store) OpenUpgrades(ctx context.Context, repository string) ([]Upgrade,
 	return s.listUpgrades(ctx, "WHERE final = 0 AND repository = ? ORDER BY created, id", repository)
 }
 
+// OpenUpgradesOf reads the upgrades of one service that are not over, oldest first.
+func (s *Store) OpenUpgradesOf(ctx context.Context, repository, service string) ([]Upgrade, error) {
+	return s.listUpgrades(ctx, "WHERE final = 0 AND repository = ? AND service = ? ORDER BY created, id", repository, service)
+}
+
 // EndedUpgrades reads up to limit upgrades of a repository that are over and
 // were changed since a moment, the ones changed last first.
 func (s *Store) EndedUpgrades(ctx context.Context, repository string, since time.Time, limit int) ([]Upgrade, error) {

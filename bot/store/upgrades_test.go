@@ -210,6 +210,7 @@ func TestUpgradesAreFiltered(t *testing.T) {
 		}
 		same(t, "open ones, oldest first", []string{"u1", "u3", "u4"}, ids(must[[]store.Upgrade](t)(s.OpenUpgrades(ctx, ""))))
 		same(t, "open ones of a repository", []string{"u3", "u4"}, ids(must[[]store.Upgrade](t)(s.OpenUpgrades(ctx, "acme/two"))))
+		same(t, "open ones of a service", []string{"u4"}, ids(must[[]store.Upgrade](t)(s.OpenUpgradesOf(ctx, "acme/two", "data"))))
 		for _, row := range []struct {
 			name       string
 			repository string
