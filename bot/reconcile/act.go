@@ -289,8 +289,17 @@ func (r *Reconciler) tell(ctx context.Context, j *job) error {
 		if err := r.keep(ctx, j, s); err != nil {
 			return err
 		}
-	} else if err := r.comment(ctx, j, j.u.Pull, j.pull, &j.rec.Comment, &j.rec.Said, text); err != nil {
-		return err
+	} else {
+		body, err := r.marked(ctx, j)
+		if err == nil {
+			err = r.mark(ctx, j, body)
+		}
+		if err == nil {
+			err = r.comment(ctx, j, j.u.Pull, j.pull, &j.rec.Comment, &j.rec.Said, text)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	if u := &j.rec.Undo; u.Pull != 0 && u.Seen != 0 { // somebody spoke there
 		return r.comment(ctx, j, u.Pull, j.undo, &u.Comment, &u.Said, text)

@@ -165,10 +165,7 @@ func parseKept(body string) (kept, error) {
 // markerOf is the marker of an upgrade's pull request, with whoever acts on it.
 func (r *Reconciler) markerOf(u plan.Upgrade, branch string) report.Marker {
 	m := report.MarkerOf(u)
-	m.Branch = branch
-	if m.Owner = r.opts.Owner; m.Owner != "" {
-		m.Moves = u.Moves
-	}
+	m.Branch, m.Owner, m.Moves, m.Data = branch, r.opts.Owner, u.Moves, u.Risk.Migration
 	return m
 }
 
@@ -309,7 +306,9 @@ func (r *Reconciler) recall(ctx context.Context, repo *github.Repository, p gith
 	if err := json.Unmarshal(u.Data, &rec); err != nil {
 		return u, carry{}, err
 	}
-	rec.Moves = m.Moves
+	if rec.Moves == nil {
+		rec.Moves = m.Moves
+	}
 	if s := lifecycle.State(m.Over); s.Final() && p.State != "OPEN" { // it is not begun again
 		u.State, u.Final, rec.Redo = m.Over, true, false
 		rec.Merge, rec.Failure.Why = merge{SHA: p.MergeSHA, By: p.MergedBy, At: r.opts.Now()}, m.Why

@@ -228,11 +228,12 @@ func (r *Reconciler) countPast(ctx context.Context, repository string, o ours) (
 	}
 	u = store.Upgrade{ID: fmt.Sprint(pastPrefix, o.pull.Number), Repository: repository, Service: o.marker.Service, Lane: o.lane(),
 		State: state, Final: true, From: o.marker.From, To: o.marker.To, Pull: o.pull.Number, Started: o.pull.Created, Created: o.pull.Created}
-	if l := report.MarkerLadder(o.marker.Ladder); l != nil { // a ladder that stopped there waits for a person's word
-		u.Ladder, u.Place = l.ID, l.Place
-		if u.Data, err = json.Marshal(record{Ladder: l}); err != nil {
-			return time.Time{}, err
-		}
+	rec := record{Entered: o.pull.Updated, Branch: o.pull.Branch, Failure: failure{Why: o.marker.Why}}
+	if rec.Ladder = report.MarkerLadder(o.marker.Ladder); rec.Ladder != nil { // one that stopped there waits for a person's word
+		u.Ladder, u.Place = rec.Ladder.ID, rec.Ladder.Place
+	}
+	if u.Data, err = json.Marshal(rec); err != nil {
+		return time.Time{}, err
 	}
 	_, _, err = r.opts.Store.CreateUpgrade(ctx, u)
 	return o.pull.Created, err

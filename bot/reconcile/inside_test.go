@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/bot/report"
 	"github.com/belaybot/belay/bot/store"
 	"github.com/belaybot/belay/rules/command"
@@ -155,5 +158,49 @@ func TestReleasedWhateverTheProjectPutsBeforeTheVersion(t *testing.T) {
 		if got := released(u, tag); got != want {
 			t.Errorf("%s: %v", tag, got)
 		}
+	}
+}
+
+// TestUnfinished tells which of a repository's pull requests belay goes on with
+// once its state is lost.
+func TestUnfinished(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	pull := func(number int, state, over string, undoes int) ours {
+		return ours{github.Pull{Number: number, State: state, Updated: now.Add(-time.Hour)}, report.Marker{Over: over, Undoes: undoes}}
+	}
+	for _, tc := range []struct {
+		name string
+		past []ours
+		want []int
+	}{
+		{"nothing", nil, nil},
+		{"an open one", []ours{pull(1, "OPEN", "", 0)}, []int{1}},
+		{"one that a person closed", []ours{pull(1, "CLOSED", "closed", 0)}, nil},
+		{"one that was closed a moment before the state was lost", []ours{pull(1, "CLOSED", "", 0)}, nil},
+		{"merged, and its watch is over", []ours{pull(1, "MERGED", "verified", 0)}, nil},
+		{"merged, and not over", []ours{pull(1, "MERGED", "", 0)}, []int{1}},
+		{"so long ago that the watch is over whatever the marker says", []ours{{github.Pull{Number: 1, State: "MERGED", Updated: now.Add(-15 * 24 * time.Hour)}, report.Marker{}}}, nil},
+		{"open for longer than that", []ours{{github.Pull{Number: 1, State: "OPEN", Updated: now.Add(-15 * 24 * time.Hour)}, report.Marker{}}}, []int{1}},
+		{"the revert of one stands for both", []ours{pull(1, "MERGED", "", 0), pull(2, "OPEN", "", 1)}, []int{2}},
+		{"in whatever order they come", []ours{pull(2, "OPEN", "", 1), pull(1, "MERGED", "", 0)}, []int{2}},
+		{"the revert is merged, and the old version not healthy yet", []ours{pull(1, "MERGED", "", 0), pull(2, "MERGED", "", 1)}, []int{2}},
+		{"that is over, too", []ours{pull(1, "MERGED", "reverted", 0), pull(2, "MERGED", "", 1)}, nil},
+		{"rolled back days after it was verified", []ours{pull(1, "MERGED", "verified", 0), pull(2, "OPEN", "", 1)}, []int{2}},
+		{"a fix in place of the revert", []ours{pull(1, "MERGED", "", 0), pull(2, "CLOSED", "", 1), pull(3, "MERGED", "", 1)}, []int{3}},
+		{"a revert after a fix that did not help", []ours{pull(1, "MERGED", "", 0), pull(2, "MERGED", "", 1), pull(3, "OPEN", "", 1)}, []int{3}},
+		{"a person closed the revert a moment before the state was lost", []ours{pull(1, "MERGED", "", 0), pull(2, "CLOSED", "", 1)}, []int{1}},
+		{"a merged revert of what is out of sight", []ours{pull(9, "MERGED", "", 1)}, nil},
+		{"several", []ours{pull(1, "MERGED", "", 0), pull(2, "OPEN", "", 0), pull(3, "OPEN", "", 1), pull(4, "MERGED", "verified", 0), pull(5, "OPEN", "", 0)}, []int{5, 3, 2}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var got []int
+			for _, o := range unfinished(tc.past, now) {
+				got = append(got, o.pull.Number)
+			}
+			if !slices.Equal(got, tc.want) {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
 	}
 }

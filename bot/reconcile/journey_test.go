@@ -455,24 +455,3 @@ func TestBaseForcePushed(t *testing.T) {
 		return err == nil && strings.HasPrefix(s, "# moved\n") && strings.Contains(s, "acme/web:2.0.0")
 	})
 }
-
-func TestRecoverFromTheMarkers(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, nil)
-	w.up.say("2.0.0", breaking)
-	w.dispatch("acme/web", "2.0.0")
-	w.waits("web", lifecycle.Open, "approving review")
-	w.stop()
-	w.dir = t.TempDir() // the state is lost
-	w.start()
-	got, err := w.life.rec.Recover(context.Background(), "acme/home-ops")
-	if err != nil || got.Upgrades != 1 || len(got.Merged) > 0 {
-		t.Fatalf("%+v, %v", got, err)
-	}
-	w.waits("web", lifecycle.Open, "approving review")
-	w.repo.Comment(w.pull("web").Number, "ana", "/upgrade approve")
-	w.waits("web", lifecycle.Unverified, "")
-	if n := w.pulls("web"); n != 1 {
-		t.Errorf("%d pull requests", n)
-	}
-}

@@ -1,11 +1,9 @@
 package reconcile_test
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
-	"github.com/belaybot/belay/bot/reconcile"
 	"github.com/belaybot/belay/bot/report"
 	"github.com/belaybot/belay/rules/ladder"
 	"github.com/belaybot/belay/rules/lifecycle"
@@ -201,8 +199,8 @@ func TestLadderIsRecoveredFromMarkers(t *testing.T) {
 	if err != nil || got.Upgrades != 1 {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	if want := []reconcile.Merged{{Pull: 1, Service: "web", From: "1.0.0", To: "1.1.0"}}; !slices.Equal(got.Merged, want) {
-		t.Errorf("merged and perhaps not watched to its end: %+v", got.Merged)
+	if len(got.Merged) > 0 {
+		t.Errorf("the first step's watch was over: %+v", got.Merged)
 	}
 	p := w.pullTo("1.2.0") // what ana agreed to has to be said again
 	u := w.upgrade("web")

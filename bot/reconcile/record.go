@@ -58,6 +58,7 @@ type record struct {
 	// Recovering is true until the comments were read once after the record was
 	// rebuilt from the marker: nobody knows which head they approved.
 	Recovering bool     `json:"recovering,omitempty"`
+	Resumed    bool     `json:"resumed,omitempty"` // the record was rebuilt after the merge: Before is not known
 	Retry      bool     `json:"retry,omitempty"`
 	Redo       bool     `json:"redo,omitempty"`
 	Seen       int64    `json:"seen,omitempty"` // the last comment that was read
@@ -170,6 +171,7 @@ type failure struct {
 	Log   string      `json:"log,omitempty"`  // the failing pod's last lines and events
 	Last  string      `json:"last,omitempty"` // those of what was done about it
 	At    time.Time   `json:"at,omitzero"`
+	Blind bool        `json:"blind,omitempty"` // it is the word of a watch that did not know what was unhealthy before the merge
 }
 
 // undo is the pull request that takes an upgrade back, or mends it, and what

@@ -13,27 +13,27 @@ import (
 	"github.com/belaybot/belay/bot/store"
 	"github.com/belaybot/belay/rules/lifecycle"
 	"github.com/belaybot/belay/rules/plan"
+	"github.com/belaybot/belay/rules/policy"
 )
 
 // Recovered is what became of a repository's pull requests.
 type Recovered struct {
 	Upgrades int      // that were taken up
-	Merged   []Merged // lately, with nothing known of their end; newest first
+	Merged   []Merged // those of them that are watched anew; newest first
+	LeftOut  int      // versions, and kinds of bump, that are left out
 }
 
-// Merged is an upgrade whose pull request was merged, and of which the state knew
-// whether its watch was over.
+// Merged is an upgrade that was merged, and whose watch was not over when the
+// state was lost.
 type Merged struct {
 	Pull              int
 	Service, From, To string
 }
 
-// mergedLately is how far back a person is pointed to what was merged: longer
-// than CI and the watch take.
-const mergedLately = 24 * time.Hour
-
-// Recover rebuilds the record of open upgrades, and of reverts that are not
-// merged, from the markers in a repository's pull requests.
+// Recover rebuilds the record of a repository from the markers in its pull
+// requests: the upgrades that are not over, merged or not, and what is left out.
+// What is recorded already is left alone. Looked at are all open pull requests,
+// and of the others the hundred that changed last.
 func (r *Reconciler) Recover(ctx context.Context, repository string) (Recovered, error) {
 	var out Recovered
 	repo, err := r.opts.GitHub.Repository(ctx, repository)
@@ -52,66 +52,101 @@ func (r *Reconciler) Recover(ctx context.Context, repository string) (Recovered,
 	if err != nil {
 		return out, err
 	}
-	if out.Merged, err = r.mergedLately(ctx, repository, slug, append(closed, pulls...)); err != nil {
-		return out, err
-	}
-	for _, p := range pulls {
+	var past []ours
+	for _, p := range append(pulls, closed...) {
 		m, err := report.MarkerIn(p.Body, p.Branch)
 		if err != nil || p.Author != slug {
 			continue
 		}
-		if m.Owner != r.opts.Owner && !r.opts.TakeOver {
+		if !r.holds(p, m, slug) {
 			r.opts.Log.Info("left to whoever holds it", "repo", repository, "pull", p.Number, "owner", ownerName(m.Owner))
 			continue
 		}
-		if _, err := r.opts.Store.UpgradeByPull(ctx, repository, p.Number); err == nil {
-			continue
-		} else if !errors.Is(err, store.ErrNotFound) {
-			return out, err
-		}
-		u, err := r.recovered(ctx, repo, repository, p, m)
-		if err != nil {
-			r.opts.Log.Warn("a pull request was not taken up", "repo", repository, "pull", p.Number, "why", err)
-			continue
-		}
-		u, created, err := r.opts.Store.CreateUpgradeAnd(ctx, u, r.wakeTx)
+		past = append(past, ours{p, m})
+	}
+	for _, o := range unfinished(past, r.opts.Now()) {
+		created, err := r.resume(ctx, repo, o)
 		if err != nil {
 			return out, err
 		}
 		if created {
 			out.Upgrades++
-		}
-		if err := r.wakeAfter(ctx, u.ID); err != nil {
-			return out, err
+			if o.pull.State == "MERGED" && o.marker.Undoes == 0 {
+				out.Merged = append(out.Merged, Merged{Pull: o.pull.Number, Service: o.marker.Service, From: o.marker.From, To: o.marker.To})
+			}
 		}
 	}
-	return out, nil
+	limits := policy.Default()
+	if _, v, err := r.viewNow(ctx, repository); err == nil {
+		limits = v.policy
+	} else {
+		r.opts.Log.Warn("what was started lately is counted by the rate limit that holds without a configuration", "repo", repository, "why", err)
+	}
+	if err := r.takeHistory(ctx, repository, limits, past); err != nil {
+		return out, err
+	}
+	blocks, err := r.opts.Store.Blocks(ctx, repository, "")
+	out.LeftOut = len(blocks)
+	return out, err
 }
 
-// mergedLately are the upgrades among pull requests, closed ones first, that were
-// merged lately, that nothing undoes, and that the state does not know.
-func (r *Reconciler) mergedLately(ctx context.Context, repository, slug string, pulls []github.Pull) ([]Merged, error) {
-	var out []Merged
-	undone := map[int]bool{}
-	for _, p := range pulls {
-		m, err := report.MarkerIn(p.Body, p.Branch)
-		switch {
-		case err != nil || p.Author != slug || m.Owner != r.opts.Owner:
-			continue
-		case m.Undoes != 0:
-			undone[m.Undoes] = true
-			continue
-		case p.State != "MERGED" || r.opts.Now().Sub(p.Updated) > mergedLately:
-			continue
-		}
-		if _, err := r.opts.Store.UpgradeByPull(ctx, repository, p.Number); err == nil {
-			continue
-		} else if !errors.Is(err, store.ErrNotFound) {
-			return nil, err
-		}
-		out = append(out, Merged{Pull: p.Number, Service: m.Service, From: m.From, To: m.To})
+// unfinished are the pull requests to go on with, newest first: those that are
+// open, and the merged ones that do not say how they ended. An upgrade that is
+// being undone, or mended, is gone on with by the newest pull request that does so.
+func unfinished(past []ours, now time.Time) []ours {
+	past = slices.Clone(past)
+	slices.SortFunc(past, func(a, b ours) int { return b.pull.Number - a.pull.Number })
+	goesOn := func(o ours) bool {
+		return o.pull.State == "OPEN" || o.pull.State == "MERGED" && o.marker.Over == "" && now.Sub(o.pull.Updated) <= takeUpFor
 	}
-	return slices.DeleteFunc(out, func(m Merged) bool { return undone[m.Pull] }), nil
+	begun := map[int]bool{} // merged upgrades that have not ended
+	for _, o := range past {
+		if o.marker.Undoes == 0 && goesOn(o) {
+			begun[o.pull.Number] = true
+		}
+	}
+	var out []ours
+	gone := map[int]bool{} // upgrades that a newer pull request goes on with
+	for _, o := range past {
+		upgrade := o.pull.Number
+		if o.marker.Undoes != 0 {
+			upgrade = o.marker.Undoes
+		}
+		if gone[upgrade] || !goesOn(o) || o.pull.State == "MERGED" && !begun[upgrade] {
+			continue
+		}
+		gone[upgrade] = true
+		out = append(out, o)
+	}
+	return out
+}
+
+// resume makes the record of a pull request's upgrade, and has it looked at. It
+// reports whether there was none.
+func (r *Reconciler) resume(ctx context.Context, repo *github.Repository, o ours) (bool, error) {
+	if _, err := r.opts.Store.UpgradeByPull(ctx, repo.Name, o.pull.Number); err == nil {
+		return false, nil
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return false, err
+	}
+	u, err := r.recovered(ctx, repo, repo.Name, o.pull, o.marker)
+	if err != nil {
+		r.opts.Log.Warn("a pull request was not taken up", "repo", repo.Name, "pull", o.pull.Number, "why", err)
+		return false, nil
+	}
+	u, created, err := r.opts.Store.CreateUpgradeAnd(ctx, u, r.wakeTx)
+	if err != nil {
+		return created, err
+	}
+	if o.marker.Undoes != 0 && !o.marker.Fix { // what failed is not tried again
+		err = r.opts.Store.AddBlock(ctx, store.Block{Repository: repo.Name, Service: u.Service, Image: u.Lane, Target: u.To, Why: fmt.Sprintf("it failed: #%d undoes it", o.pull.Number), At: r.opts.Now()})
+	} else if u.State == string(lifecycle.Applying) { // nothing else is merged meanwhile
+		_, err = r.opts.Store.Claim(ctx, turnKey(repo.Name), u.ID, r.opts.Now().Add(applyAtMost+10*time.Minute))
+	}
+	if err != nil {
+		return created, err
+	}
+	return created, r.wakeAfter(ctx, u.ID)
 }
 
 // recovered is the record that a pull request's marker speaks of.
@@ -133,13 +168,17 @@ func (r *Reconciler) recovered(ctx context.Context, repo *github.Repository, rep
 		State: string(lifecycle.Open), From: m.From, To: m.To, Pull: p.Number, Started: now, Created: now}
 	// Long enough ago that checks which never came are not waited for.
 	rec := record{Target: t, Ladder: m.Ladder, Entered: now, Branch: p.Branch, Redo: true, Pushed: now.Add(-time.Hour)}
-	if m.Undoes != 0 {
+	switch {
+	case m.Undoes == 0 && p.State == "MERGED":
+		u.State = string(lifecycle.Applying)
+		rec = record{Target: t, Ladder: m.Ladder, Entered: now, Branch: p.Branch, Head: p.Head, Moves: m.Moves, Judged: Judged{Migration: m.Data}, Merge: merge{SHA: p.MergeSHA, By: p.MergedBy, At: now}, Resumed: true}
+	case m.Undoes != 0:
 		failed, err := repo.Pull(ctx, m.Undoes)
 		if err != nil {
 			return store.Upgrade{}, err
 		}
 		u.State, u.Pull, u.Undo = string(lifecycle.Reverting), m.Undoes, p.Number
-		rec = record{Target: t, Ladder: m.Ladder, Entered: now, Branch: failed.Branch, Moves: m.Moves, Judged: Judged{Migration: m.Data}, Merge: merge{SHA: failed.MergeSHA, By: failed.MergedBy, At: now},
+		rec = record{Target: t, Ladder: m.Ladder, Entered: now, Branch: failed.Branch, Head: failed.Head, Moves: m.Moves, Judged: Judged{Migration: m.Data}, Merge: merge{SHA: failed.MergeSHA, By: failed.MergedBy, At: now},
 			Failure: failure{Why: "the upgrade failed; why was lost with belay's state", At: now},
 			Undo:    undo{Pull: p.Number, Fix: m.Fix, Branch: p.Branch, Head: p.Head, Pushed: now.Add(-time.Hour), Redo: !m.Fix}}
 	}

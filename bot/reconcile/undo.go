@@ -21,7 +21,7 @@ func (r *Reconciler) observeUndo(ctx context.Context, j *job, v *view, o *lifecy
 	o.AutoRevert, o.Fixing, o.Placeholder = j.policy.Revert.Automerge, u.Fix, u.Fix && j.rec.Offer != nil && j.rec.Offer.NeedsValue
 	o.Migrated = j.rec.Migration && o.State != lifecycle.Rewatching
 	o.Rollback = u.Rollback != nil && j.rec.Merge.SHA != ""
-	o.Resume = u.Resume
+	o.Resume, o.Blind = u.Resume, j.rec.Failure.Blind
 	o.Undo = lifecycle.Pull{State: lifecycle.PullNone}
 	if err := r.observeRestore(ctx, j, v, o); err != nil {
 		return err
@@ -61,6 +61,7 @@ func (r *Reconciler) fail(ctx context.Context, j *job, from lifecycle.State, why
 		return nil
 	}
 	j.rec.Failure.At = r.opts.Now()
+	j.rec.Failure.Blind = j.rec.Resumed && from == lifecycle.Watching && j.rec.Undo.Rollback == nil
 	if j.rec.Failure.Why == "" {
 		j.rec.Failure.Why = why
 	}
@@ -155,7 +156,7 @@ func (r *Reconciler) offer(ctx context.Context, j *job, base, branch string, pr 
 func (j *job) undoView(edits []pin.Edit, owner string) report.UndoView {
 	b, backed := j.policy.BackupFor(j.u.Service)
 	view := report.UndoView{Service: j.u.Service, Good: j.u.From, Failed: j.u.To, Pull: j.u.Pull, MergeSHA: j.rec.Merge.SHA, Why: j.rec.Failure.Why, Log: j.rec.Failure.Log,
-		Migration: j.rec.Migration, Edits: edits, Automerge: j.policy.Revert.Automerge, RestoreItself: j.restores(),
+		Migration: j.rec.Migration, Edits: edits, Automerge: j.policy.Revert.Automerge, Blind: j.rec.Failure.Blind, RestoreItself: j.restores(),
 		Marker: report.Marker{Format: 1, Owner: owner, Service: j.u.Service, From: j.u.From, To: j.u.To, Undoes: j.u.Pull, Moves: j.rec.Moves, Fix: j.rec.Undo.Fix, Data: j.rec.Migration, Images: imagesOf(j.u.Lane), Chart: chartOf(j.u.Lane), Ladder: report.MarkerLadder(j.rec.Ladder)}}
 	if backed && b.Kind != policy.BackupNone && j.rec.Backup.State == string(lifecycle.Good) {
 		view.Backup, view.BackupAt = firstOf(j.rec.Backup.Name, backupName(b)), j.rec.Backup.Started

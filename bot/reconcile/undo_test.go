@@ -197,27 +197,3 @@ func TestClosedRevertIsLeftToThePerson(t *testing.T) {
 		t.Errorf("%d blocks, %v", len(blocks), err)
 	}
 }
-
-func TestRecoverARevert(t *testing.T) {
-	t.Parallel()
-	w := failing(t, map[string]string{".github/belay.yml": config + "revert: { automerge: false }\n"})
-	w.dispatch("acme/web", "1.0.1")
-	w.waits("web", lifecycle.Applying, "")
-	w.applied(w.pull("web").MergeSHA, "failure")
-	w.waits("web", lifecycle.Reverting, "approving review")
-	w.stop()
-	w.dir = t.TempDir() // the state is lost
-	w.start()
-	got, err := w.life.rec.Recover(context.Background(), "acme/home-ops")
-	if got.Upgrades != 1 || len(got.Merged) > 0 || err != nil { // what is undone is looked after
-		t.Fatalf("%+v, %v", got, err)
-	}
-	w.waits("web", lifecycle.Reverting, "approving review")
-	w.repo.Comment(w.revert("web").Number, "ana", "/upgrade approve")
-	w.waits("web", lifecycle.Undoing, "")
-	w.applied(w.revert("web").MergeSHA, "success")
-	w.waits("web", lifecycle.Reverted, "")
-	if n, got := len(w.pullsOf("web", "revert-")), w.image("web"); n != 1 || got != "acme/web:1.0.0" {
-		t.Errorf("%d reverts, main runs %s", n, got)
-	}
-}

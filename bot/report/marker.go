@@ -33,15 +33,15 @@ type Marker struct {
 	Branch string         `json:"branch,omitempty"` // of the pull request that it stands in; "" of earlier versions of belay
 
 	Owner string `json:"owner,omitempty"` // who acts on it: "" for the App, "action" for the Action
-	Over  string `json:"over,omitempty"`  // written by the Action: the state in which the upgrade ended
+	Over  string `json:"over,omitempty"`  // the state in which the upgrade ended
 	Why   string `json:"why,omitempty"`   // of Over, where the version is left out from then on
 
 	Ignores []string `json:"ignores,omitempty"` // of Over: kinds of bump that are left out, too: major, minor
 
 	Undoes int        `json:"undoes,omitempty"` // of a revert or fix: the upgrade's pull request
-	Moves  []pin.Move `json:"moves,omitempty"`  // what the upgrade changed; of the Action's, and of reverts
+	Moves  []pin.Move `json:"moves,omitempty"`  // what the upgrade changed
 	Fix    bool       `json:"fix,omitempty"`    // it mends instead of undoing
-	Data   bool       `json:"data,omitempty"`   // the failed version may have migrated data
+	Data   bool       `json:"data,omitempty"`   // the version may migrate data
 }
 
 // ErrNoMarker means that a body does not end with a marker that can be read.
@@ -78,7 +78,7 @@ func MarkerWhy(why string) string {
 func room(u plan.Upgrade) int {
 	m := MarkerOf(u)
 	was := length(m.String())
-	m.Owner, m.Branch, m.Moves = "action", strings.Repeat("b", 300), u.Moves
+	m.Owner, m.Branch, m.Moves, m.Data = "action", strings.Repeat("b", 300), u.Moves, true
 	m.Over, m.Why, m.Ignores = "not deployed", strings.Repeat("<", maxWhy+1), []string{"major", "minor"} // "<" is six bytes in JSON
 	if m.Ladder != nil {
 		m.Ladder.Stopped = strings.Repeat("s", 300)

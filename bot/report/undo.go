@@ -24,6 +24,7 @@ type UndoView struct {
 	Backup        string // taken before the merge: "dbaas/postgresql-backup-belay-1a2b", "" for none
 	BackupAt      time.Time
 	Automerge     bool
+	Blind         bool   // nobody knows what was unhealthy before the merge
 	Offer         *Offer // what would mend it instead; nil when nothing is recognised
 	Fix           string // what is mended, in words; "" when it is an undo
 	NeedsValue    bool   // the fix has a placeholder that a person fills in

@@ -32,6 +32,7 @@ func TestUndoGolden(t *testing.T) {
 		"undo-step": with(func(v *report.UndoView) {
 			v.Marker.Ladder = &ladder.Ladder{From: "4.2.0", Rungs: []string{"4.3.4", "5.0.2", "5.1.0"}, Place: 2}
 		}),
+		"undo-blind":            with(func(v *report.UndoView) { v.Blind = true }),
 		"undo-asks":             with(func(v *report.UndoView) { v.Automerge = false }),
 		"undo-migrated":         with(migrated),
 		"undo-migrated-restore": with(func(v *report.UndoView) { migrated(v); v.MayRestore = true }),

@@ -268,11 +268,12 @@ func newRecover() *cobra.Command {
 	var f appFlags
 	c := &cobra.Command{
 		Use:   "recover",
-		Short: "Rebuild the state from the open pull requests",
-		Long: `Recover reads the markers in belay's open pull requests and makes their record
-anew, after the state was lost. What is recorded already is left alone. What was
-merged in the last day it names: nobody watches that any more. Run it while belay
-serve does not run; serve then goes on with what was found.`,
+		Short: "Rebuild the state from the pull requests",
+		Long: `Recover reads the markers in belay's pull requests and makes their record anew,
+after the state was lost: of what is open, of what was merged and had not been
+watched to its end, and of versions that failed or were closed. What is recorded
+already is left alone. Run it while belay serve does not run; serve then goes on
+with what was found.`,
 		Args: program.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			p, err := f.parts(os.Stderr)
@@ -290,9 +291,9 @@ serve does not run; serve then goes on with what was found.`,
 			for _, name := range names {
 				got, err := run.rec.Recover(c.Context(), name)
 				problems = append(problems, err)
-				fmt.Fprintf(c.OutOrStdout(), "%s: %d taken up\n", name, got.Upgrades)
+				fmt.Fprintf(c.OutOrStdout(), "%s: %d taken up, %d left out as before\n", name, got.Upgrades, got.LeftOut)
 				for _, m := range got.Merged {
-					fmt.Fprintf(c.OutOrStdout(), "%s#%d: %s %s → %s was merged in the last day; whether its watch was over is lost with the state: look at the service\n", name, m.Pull, m.Service, m.From, m.To)
+					fmt.Fprintf(c.OutOrStdout(), "%s#%d: %s %s → %s was merged and not watched to its end: it is watched anew. How healthy the service was before is lost, so a revert would wait for you\n", name, m.Pull, m.Service, m.From, m.To)
 				}
 			}
 			return errors.Join(append(problems, run.stop())...)

@@ -215,6 +215,7 @@ type Observed struct {
 	Resume      bool     // /upgrade resume of what is critical
 	AutoRevert  bool     // revert.automerge
 	Migrated    bool     // the failed version may have migrated data
+	Blind       bool     // it failed its watch, and what was unhealthy before the merge was lost with belay's state
 	Restoring   bool     // the data is to be put back: /upgrade restore, or revert.on_migration: restore
 	Restore     Progress // how far that is
 	Undo        Pull     // the revert's pull request

@@ -142,6 +142,8 @@ func TestNext(t *testing.T) {
 		{"a green revert is merged by itself", func(o *o) { o.State = lifecycle.Reverting }, lifecycle.MergeUndo, lifecycle.Undoing, "gates"},
 		{"outside schedule.merge too", func(o *o) { o.State = lifecycle.Reverting; o.Merging.Open = false }, lifecycle.MergeUndo, lifecycle.Undoing, "gates"},
 		{"revert.automerge: false asks", func(o *o) { o.State = lifecycle.Reverting; o.AutoRevert = false }, lifecycle.Wait, lifecycle.Reverting, "approving review"},
+		{"a revert asks where nobody knows how it was before", func(o *o) { o.State = lifecycle.Reverting; o.Blind = true }, lifecycle.Wait, lifecycle.Reverting, "was lost"},
+		{"a person knows", func(o *o) { o.State = lifecycle.Reverting; o.Blind, o.Approved = true, true }, lifecycle.MergeUndo, lifecycle.Undoing, "gates"},
 		{"a revert after a data migration asks", func(o *o) { o.State = lifecycle.Reverting; o.Migrated = true }, lifecycle.Wait, lifecycle.Reverting, "restore"},
 		{"a person lets the image alone go back", func(o *o) { o.State = lifecycle.Reverting; o.Migrated = true; o.Approved = true }, lifecycle.MergeUndo, lifecycle.Undoing, ""},
 		{"the data goes back first", func(o *o) { o.State = lifecycle.Reverting; o.Migrated = true; o.Restoring = true }, lifecycle.Restore, lifecycle.Restoring, "put back"},
@@ -196,7 +198,7 @@ func every(s lifecycle.State, f func(lifecycle.Observed)) {
 		o.Agreed, o.Broken = on(5) && on(2), on(7) && on(10)
 		o.Busy, o.Placeholder = on(0) && on(1), on(0) && on(1)
 		o.AutoRevert, o.Undone, o.Conflict, o.Migrated, o.Restoring, o.Fixing = on(0), on(1), on(2), on(5), on(7), on(11)
-		o.Dead, o.Rollback, o.Resume = on(10), on(9) && on(8), on(1)
+		o.Dead, o.Rollback, o.Resume, o.Blind = on(10), on(9) && on(8), on(1), on(3) && on(9)
 		o.Merging.Next = now.Add(3 * time.Hour)
 		for _, o.Pull.State = range []lifecycle.PullState{lifecycle.PullNone, lifecycle.PullOpen, lifecycle.PullMerged, lifecycle.PullClosed} {
 			for _, progress := range []lifecycle.Progress{lifecycle.None, lifecycle.Running, lifecycle.Good, lifecycle.Bad, lifecycle.Unseen} {
@@ -306,7 +308,7 @@ func forbidden(o lifecycle.Observed, a lifecycle.Action) string {
 			return "merges a revert that is not open, ready, clean and green"
 		case o.Undo.Review == lifecycle.ReviewChanges:
 			return "merges a revert against a review"
-		case o.Undo.Foreign && !agreed, !o.AutoRevert && !o.Fixing && !agreed:
+		case o.Undo.Foreign && !agreed, (!o.AutoRevert || o.Blind) && !o.Fixing && !agreed:
 			return "merges a revert without a review"
 		case o.Fixing && o.Placeholder && !agreed:
 			return "merges a placeholder"

@@ -4,11 +4,12 @@ import "time"
 
 // needsUndoReview says when a person has to agree before a revert is merged:
 // where the configuration says so, where data may have been migrated and is not
-// put back with it, and where the branch holds what belay did not write. To ask
-// for a fix is to agree to it, unless a person has to fill in a value.
+// put back with it, where the service may have been unhealthy before, and where
+// the branch holds what belay did not write. To ask for a fix is to agree to it,
+// unless a person has to fill in a value.
 func needsUndoReview(o Observed) bool {
 	agreed := o.Approved || o.Undo.Review == ReviewApproved
-	if o.Undo.Foreign || o.Fixing && o.Placeholder || !o.Fixing && !o.AutoRevert {
+	if o.Undo.Foreign || o.Fixing && o.Placeholder || !o.Fixing && (!o.AutoRevert || o.Blind) {
 		return !agreed
 	}
 	return o.Migrated && !o.Fixing && !o.Restoring && !agreed
@@ -50,6 +51,8 @@ var undoing = []Rule{
 	{From: []State{Reverting}, If: "checks not all green", When: func(o Observed) bool { return o.Undo.Checks != Good }, Do: Wait, Why: "waits for the checks of the revert", Until: inSoon, On: []Event{OnCheck}},
 	{From: []State{Reverting}, If: "data may have been migrated, and nobody has decided", When: func(o Observed) bool { return needsUndoReview(o) && o.Migrated && !o.Fixing }, Do: Wait,
 		Why: "data may have been migrated: /upgrade restore puts image and data back together, /upgrade approve the image alone", Group: NeedsYou, On: []Event{OnReview, OnComment}},
+	{From: []State{Reverting}, If: "it may have been unhealthy before the merge, and nobody has decided", When: func(o Observed) bool { return needsUndoReview(o) && o.Blind && !o.Fixing }, Do: Wait,
+		Why: "belay's state was lost during the watch, and with it what was unhealthy before: the revert waits for an approving review, or /upgrade approve", Group: NeedsYou, On: []Event{OnReview, OnComment}},
 	{From: []State{Reverting}, If: "a person has to agree and has not", When: needsUndoReview, Do: Wait, Why: "the revert waits for an approving review, or /upgrade approve", Group: NeedsYou, On: []Event{OnReview, OnComment}},
 	{From: []State{Reverting}, If: "GitHub does not know yet whether it merges", When: func(o Observed) bool { return o.Undo.Mergeable != MergeClean }, Do: Wait, Why: "GitHub works out whether the revert merges", Until: quickly, On: []Event{OnTimer}},
 	{From: []State{Reverting}, If: "another upgrade of the repository is being applied", When: func(o Observed) bool { return !o.Turn }, Do: Wait, Why: "waits until the merge before it has been applied", Until: inSoon, On: []Event{OnTurn}},
