@@ -261,8 +261,8 @@ func (r *Reconciler) lookAtBackup(ctx context.Context, j *job) error {
 
 // tell brings the checks and the status comment up to date.
 func (r *Reconciler) tell(ctx context.Context, j *job) error {
-	if j.u.Pull == 0 || j.repo == nil {
-		return nil
+	if j.u.Pull == 0 || j.repo == nil || j.u.Final && !j.rec.Lost.IsZero() && len(j.rec.Answers) == 0 {
+		return nil // what was said of its end before the record was lost says more
 	}
 	s := j.status()
 	if j.rec.Head != "" {

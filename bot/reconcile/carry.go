@@ -298,20 +298,12 @@ func (r *Reconciler) recall(ctx context.Context, repo *github.Repository, p gith
 		k.Upgrade.Data = data
 		return k.Upgrade, carry{run: k.Run, count: k.Count}, nil
 	}
-	u, err := r.recovered(ctx, repo, repo.Name, p, m)
-	if err != nil || m.Undoes != 0 {
+	u, rec, err := r.recovered(ctx, repo, repo.Name, p, m)
+	if err != nil {
 		return u, carry{}, err
 	}
-	var rec record
-	if err := json.Unmarshal(u.Data, &rec); err != nil {
-		return u, carry{}, err
-	}
-	if rec.Moves == nil {
-		rec.Moves = m.Moves
-	}
-	if s := lifecycle.State(m.Over); s.Final() && p.State != "OPEN" { // it is not begun again
-		u.State, u.Final, rec.Redo = m.Over, true, false
-		rec.Merge, rec.Failure.Why = merge{SHA: p.MergeSHA, By: p.MergedBy, At: r.opts.Now()}, m.Why
+	if o := (ours{p, m}); m.Undoes == 0 && p.State != "OPEN" && lifecycle.State(m.Over).Final() { // it is not begun again
+		o.ended(&u, &rec)
 	}
 	u.Data, err = json.Marshal(rec)
 	return u, carry{}, err

@@ -28,7 +28,8 @@ func (r *Reconciler) obey(ctx context.Context, j *job, pull *github.Pull, seen *
 			continue
 		}
 		commands := command.Parse(c.Body)
-		if c.Bot || c.Edited || c.Login == "" || len(commands) == 0 {
+		old := !c.At.After(j.rec.Lost)
+		if c.Bot || c.Edited || c.Login == "" || len(commands) == 0 || old {
 			*seen = c.ID
 			continue
 		}

@@ -119,11 +119,11 @@ func (r *Reconciler) commandAfter(ctx context.Context, j *job, by *said, cmd com
 		if state != lifecycle.Failed && state != lifecycle.Closed && state != lifecycle.Reverted {
 			return "there is nothing to try again: the upgrade is " + j.u.State, false, nil
 		}
-		if err := r.unblock(ctx, j); err != nil {
-			return "", false, err
-		}
 		d, err := j.rec.Target.dispatch()
 		if err != nil {
+			return "", false, err
+		}
+		if err := r.unblock(ctx, j); err != nil {
 			return "", false, err
 		}
 		_, _, err = r.create(ctx, j.u.Repository, j.u.Service, j.u.Lane, j.u.From, j.u.To, targetOf(d, j.rec.Target.Dispatch), record{Judged: Judged{Security: j.rec.Security}, Ladder: j.rec.Ladder.Again()})

@@ -99,6 +99,9 @@ func (r *Reconciler) askCI(ctx context.Context, j *job, v *view, o *lifecycle.Ob
 		return err
 	}
 	ask := probe.Merged{Repository: firstOf(repository, j.u.Repository), Branch: branch, Commit: sha, Names: j.policy.Apply.Checks, Since: j.rec.Entered.Add(-time.Minute)}
+	if j.rec.Resumed { // it was merged before this record was made
+		ask.Since = time.Time{}
+	}
 	for _, c := range commits {
 		ask.Later = append(ask.Later, c.SHA)
 	}

@@ -126,6 +126,12 @@ func (o ours) stopped() string {
 // takeHistory notes which versions are left out, and what was started lately.
 func (r *Reconciler) takeHistory(ctx context.Context, repository string, p policy.Policy, past []ours) error {
 	slices.SortFunc(past, func(a, b ours) int { return b.pull.Number - a.pull.Number }) // the last word first
+	undone := map[int]int{}                                                             // by which pull request, the last one
+	for _, o := range past {
+		if n := o.marker.Undoes; n != 0 && undone[n] == 0 {
+			undone[n] = o.pull.Number
+		}
+	}
 	past = slices.DeleteFunc(past, func(o ours) bool { return o.marker.Undoes != 0 })
 	last := map[string]ours{} // on a version
 	for _, o := range past {
@@ -147,7 +153,7 @@ func (r *Reconciler) takeHistory(ctx context.Context, repository string, p polic
 		if l := o.marker.Ladder; !counts && (l == nil || l.Stopped == "") {
 			continue
 		}
-		started, err := r.countPast(ctx, repository, o)
+		started, err := r.countPast(ctx, repository, o, undone[o.pull.Number])
 		if err != nil {
 			return err
 		}
@@ -210,9 +216,10 @@ func (r *Reconciler) leaveOutEnds(ctx context.Context, repository string, past [
 	return nil
 }
 
-// countPast has a pull request that is not taken up count against the rate
-// limit, and says when an upgrade was started.
-func (r *Reconciler) countPast(ctx context.Context, repository string, o ours) (started time.Time, err error) {
+// countPast records a pull request that is not taken up as one that is over, so
+// that it counts against the rate limit and people can ask for what may follow.
+// It says when the upgrade was started. undo is the pull request that undoes it.
+func (r *Reconciler) countPast(ctx context.Context, repository string, o ours, undo int) (started time.Time, err error) {
 	u, err := r.opts.Store.UpgradeByPull(ctx, repository, o.pull.Number)
 	switch {
 	case err == nil && !u.Started.IsZero():
@@ -222,21 +229,22 @@ func (r *Reconciler) countPast(ctx context.Context, repository string, o ours) (
 	case !errors.Is(err, store.ErrNotFound):
 		return time.Time{}, err
 	}
-	state := o.marker.Over
-	if state == "" {
-		state = string(lifecycle.Obsolete) // open, and not looked at in this run
+	if o.marker.Over == "" {
+		o.marker.Over = string(lifecycle.Obsolete) // open, and not looked at in this run
 	}
-	u = store.Upgrade{ID: fmt.Sprint(pastPrefix, o.pull.Number), Repository: repository, Service: o.marker.Service, Lane: o.lane(),
-		State: state, Final: true, From: o.marker.From, To: o.marker.To, Pull: o.pull.Number, Started: o.pull.Created, Created: o.pull.Created}
-	rec := record{Entered: o.pull.Updated, Branch: o.pull.Branch, Failure: failure{Why: o.marker.Why}}
-	if rec.Ladder = report.MarkerLadder(o.marker.Ladder); rec.Ladder != nil { // one that stopped there waits for a person's word
-		u.Ladder, u.Place = rec.Ladder.ID, rec.Ladder.Place
+	u, rec, err := r.recovered(ctx, nil, repository, o.pull, o.marker)
+	if err != nil {
+		r.opts.Log.Warn("a pull request is not counted", "repo", repository, "pull", o.pull.Number, "why", err)
+		return o.pull.Created, nil
 	}
+	o.ended(&u, &rec)
+	u.ID, u.Undo = pastPrefix+hash(strings.ToLower(repository), fmt.Sprint(o.pull.Number)), undo
+	rec.Entered, rec.Lost, rec.Recovering, rec.Undo.Pull = o.pull.Updated, o.pull.Updated, false, undo
 	if u.Data, err = json.Marshal(rec); err != nil {
 		return time.Time{}, err
 	}
 	_, _, err = r.opts.Store.CreateUpgrade(ctx, u)
-	return o.pull.Created, err
+	return u.Started, err
 }
 
 // holds reports whether belay acts on a pull request: it opened it, as whoever
@@ -280,10 +288,11 @@ func (r *Reconciler) elsewhere(ctx context.Context, repository, service string) 
 	return "", nil
 }
 
-// pastPrefix begins the ids of upgrades that only count against the rate limit.
+// pastPrefix begins the ids of upgrades that were over when they were recorded.
 const pastPrefix = "past"
 
-// Counted reports whether an upgrade is one that TakeUp noted and did not take up.
+// Counted reports whether an upgrade is one that TakeUp or Recover noted as being
+// over, and did not take up.
 func Counted(u store.Upgrade) bool { return strings.HasPrefix(u.ID, pastPrefix) }
 
 // Waits is what an upgrade waits for, in words, "" when it waits for nothing.

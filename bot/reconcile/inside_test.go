@@ -17,7 +17,9 @@ import (
 	"github.com/belaybot/belay/rules/ladder"
 	"github.com/belaybot/belay/rules/lifecycle"
 	"github.com/belaybot/belay/rules/notes"
+	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/plan"
+	"github.com/belaybot/belay/rules/policy"
 )
 
 // alone is a reconciler with a state and nothing else.
@@ -166,8 +168,21 @@ func TestReleasedWhateverTheProjectPutsBeforeTheVersion(t *testing.T) {
 func TestUnfinished(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	moves := []pin.Move{{Path: "main.tf", Old: "1.0.0", New: "1.0.1"}}
 	pull := func(number int, state, over string, undoes int) ours {
-		return ours{github.Pull{Number: number, State: state, Updated: now.Add(-time.Hour)}, report.Marker{Over: over, Undoes: undoes}}
+		service := "web"
+		if number > 9 {
+			service = "data"
+		}
+		return ours{github.Pull{Number: number, State: state, Updated: now.Add(-time.Hour)}, report.Marker{Service: service, Images: []string{"acme/" + service}, Over: over, Undoes: undoes, Moves: moves}}
+	}
+	old := func(o ours) ours {
+		o.pull.Updated = now.Add(-15 * 24 * time.Hour)
+		return o
+	}
+	former := func(o ours) ours {
+		o.marker.Moves = nil
+		return o
 	}
 	for _, tc := range []struct {
 		name string
@@ -177,21 +192,29 @@ func TestUnfinished(t *testing.T) {
 		{"nothing", nil, nil},
 		{"an open one", []ours{pull(1, "OPEN", "", 0)}, []int{1}},
 		{"one that a person closed", []ours{pull(1, "CLOSED", "closed", 0)}, nil},
-		{"one that was closed a moment before the state was lost", []ours{pull(1, "CLOSED", "", 0)}, nil},
+		{"one that a person closed while belay was down", []ours{pull(1, "CLOSED", "", 0)}, []int{1}},
+		{"the one that is open has the place", []ours{pull(2, "CLOSED", "", 0), pull(1, "OPEN", "", 0)}, []int{1, 2}},
 		{"merged, and its watch is over", []ours{pull(1, "MERGED", "verified", 0)}, nil},
 		{"merged, and not over", []ours{pull(1, "MERGED", "", 0)}, []int{1}},
-		{"so long ago that the watch is over whatever the marker says", []ours{{github.Pull{Number: 1, State: "MERGED", Updated: now.Add(-15 * 24 * time.Hour)}, report.Marker{}}}, nil},
-		{"open for longer than that", []ours{{github.Pull{Number: 1, State: "OPEN", Updated: now.Add(-15 * 24 * time.Hour)}, report.Marker{}}}, []int{1}},
+		{"and something newer was merged since", []ours{pull(1, "MERGED", "", 0), pull(2, "MERGED", "verified", 0)}, nil},
+		{"of another service", []ours{pull(1, "MERGED", "", 0), pull(12, "MERGED", "verified", 0)}, []int{1}},
+		{"so long ago that the watch is over whatever the marker says", []ours{old(pull(1, "MERGED", "", 0))}, nil},
+		{"open for longer than that", []ours{old(pull(1, "OPEN", "", 0))}, []int{1}},
+		{"merged by a belay that did not write how it ended", []ours{former(pull(1, "MERGED", "", 0))}, nil},
+		{"and its revert", []ours{former(pull(1, "MERGED", "", 0)), pull(2, "MERGED", "", 1)}, nil},
+		{"closed then", []ours{former(pull(1, "CLOSED", "", 0))}, nil},
 		{"the revert of one stands for both", []ours{pull(1, "MERGED", "", 0), pull(2, "OPEN", "", 1)}, []int{2}},
 		{"in whatever order they come", []ours{pull(2, "OPEN", "", 1), pull(1, "MERGED", "", 0)}, []int{2}},
 		{"the revert is merged, and the old version not healthy yet", []ours{pull(1, "MERGED", "", 0), pull(2, "MERGED", "", 1)}, []int{2}},
 		{"that is over, too", []ours{pull(1, "MERGED", "reverted", 0), pull(2, "MERGED", "", 1)}, nil},
 		{"rolled back days after it was verified", []ours{pull(1, "MERGED", "verified", 0), pull(2, "OPEN", "", 1)}, []int{2}},
+		{"a person has taken over, and the revert is still open", []ours{pull(1, "MERGED", "failed", 0), pull(2, "OPEN", "", 1)}, nil},
 		{"a fix in place of the revert", []ours{pull(1, "MERGED", "", 0), pull(2, "CLOSED", "", 1), pull(3, "MERGED", "", 1)}, []int{3}},
 		{"a revert after a fix that did not help", []ours{pull(1, "MERGED", "", 0), pull(2, "MERGED", "", 1), pull(3, "OPEN", "", 1)}, []int{3}},
-		{"a person closed the revert a moment before the state was lost", []ours{pull(1, "MERGED", "", 0), pull(2, "CLOSED", "", 1)}, []int{1}},
+		{"a person closed the revert while belay was down", []ours{pull(1, "MERGED", "", 0), pull(2, "CLOSED", "", 1)}, []int{2}},
 		{"a merged revert of what is out of sight", []ours{pull(9, "MERGED", "", 1)}, nil},
-		{"several", []ours{pull(1, "MERGED", "", 0), pull(2, "OPEN", "", 0), pull(3, "OPEN", "", 1), pull(4, "MERGED", "verified", 0), pull(5, "OPEN", "", 0)}, []int{5, 3, 2}},
+		{"an open revert of what is out of sight", []ours{pull(9, "OPEN", "", 1)}, []int{9}},
+		{"several", []ours{pull(1, "MERGED", "", 0), pull(11, "MERGED", "", 0), pull(2, "OPEN", "", 0), pull(3, "OPEN", "", 1), pull(14, "MERGED", "", 11), pull(5, "OPEN", "", 0)}, []int{5, 3, 2, 14}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var got []int
@@ -202,5 +225,28 @@ func TestUnfinished(t *testing.T) {
 				t.Errorf("got %v, want %v", got, tc.want)
 			}
 		})
+	}
+}
+
+// TestHistoryOfSeveralRepositories takes up what two repositories say of pull
+// requests with the same number.
+func TestHistoryOfSeveralRepositories(t *testing.T) {
+	t.Parallel()
+	r := alone(t)
+	r.opts.Now = time.Now
+	for range 2 { // the second time, nothing is added
+		for _, repository := range []string{"acme/home-ops", "acme/lab"} {
+			o := ours{github.Pull{Number: 7, State: "MERGED", Created: time.Now(), Updated: time.Now()}, report.Marker{Service: "web", Images: []string{"acme/web"}, From: "1.0.0", To: "1.0.1", Over: "reverted", Why: "it crashed"}}
+			if err := r.takeHistory(t.Context(), repository, policy.Default(), []ours{o}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, repository := range []string{"acme/home-ops", "acme/lab"} {
+		list, err := r.opts.Store.Upgrades(t.Context(), store.Filter{Repository: repository})
+		blocks, err2 := r.opts.Store.Blocks(t.Context(), repository, "web")
+		if err != nil || err2 != nil || len(list) != 1 || list[0].State != "reverted" || !Counted(list[0]) || len(blocks) != 1 || blocks[0].Why != "it crashed" {
+			t.Errorf("%s: %+v, %+v, %v, %v", repository, list, blocks, err, err2)
+		}
 	}
 }

@@ -57,14 +57,17 @@ type record struct {
 	Approved *said `json:"approved,omitempty"`
 	// Recovering is true until the comments were read once after the record was
 	// rebuilt from the marker: nobody knows which head they approved.
-	Recovering bool     `json:"recovering,omitempty"`
-	Resumed    bool     `json:"resumed,omitempty"` // the record was rebuilt after the merge: Before is not known
-	Retry      bool     `json:"retry,omitempty"`
-	Redo       bool     `json:"redo,omitempty"`
-	Seen       int64    `json:"seen,omitempty"` // the last comment that was read
-	Answers    []answer `json:"answers,omitempty"`
-	Asked      []Asked  `json:"asked,omitempty"`      // elsewhere than in comments, and not heeded yet
-	LastAsked  *answer  `json:"last_asked,omitempty"` // what became of the last of these
+	Recovering bool `json:"recovering,omitempty"`
+	Resumed    bool `json:"resumed,omitempty"` // the record was rebuilt after the merge: Before is not known
+	// Lost is until when an earlier life, whose record is lost, has heeded and
+	// answered what people said of an upgrade that was over; zero for all others.
+	Lost      time.Time `json:"lost,omitzero"`
+	Retry     bool      `json:"retry,omitempty"`
+	Redo      bool      `json:"redo,omitempty"`
+	Seen      int64     `json:"seen,omitempty"` // the last comment that was read
+	Answers   []answer  `json:"answers,omitempty"`
+	Asked     []Asked   `json:"asked,omitempty"`      // elsewhere than in comments, and not heeded yet
+	LastAsked *answer   `json:"last_asked,omitempty"` // what became of the last of these
 
 	// What happened after.
 	Ready   time.Time  `json:"ready,omitzero"` // since when only its turn and the backup keep it from being merged

@@ -217,3 +217,142 @@ func TestAMergedRevertIsRecovered(t *testing.T) {
 		t.Errorf("once it is over: %+v", got)
 	}
 }
+
+// TestLostTwiceStaysBlind: that nobody knows how a service was before stands in the
+// revert, and outlives a fix that does not help.
+func TestLostTwiceStaysBlind(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, map[string]string{"stacks/web/main.tf": memory(named("web", "acme/web:1.0.0"), "1Gi"), ".github/belay.yml": strings.NewReplacer("safe: 10ms", "safe: 1h", "unknown: 10ms", "unknown: 1h").Replace(config)})
+	seen := w.observed()
+	w.dispatch("acme/web", "1.0.1")
+	w.waits("web", lifecycle.Watching, "healthy so far")
+	w.lost(nil)
+	w.waits("web", lifecycle.Watching, "healthy so far")
+	seen.becomes("acme/web:1.0.1", watch.Sample{State: watch.Fatal, Cause: watch.CauseOOM, Detail: "OOMKilled"})
+	w.waits("web", lifecycle.Reverting, "was lost")
+	w.quiet("web")
+	w.lost(nil)
+	w.waits("web", lifecycle.Reverting, "was lost")
+	w.quiet("web")
+	if got := w.image("web"); got != "acme/web:1.0.1" {
+		t.Errorf("main runs %s, and nobody agreed", got)
+	}
+}
+
+// TestAFixThatDoesNotHelpIsStillBlind after the state was lost.
+func TestAFixThatDoesNotHelpIsStillBlind(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, map[string]string{"stacks/web/main.tf": memory(named("web", "acme/web:1.0.0"), "1Gi"), ".github/belay.yml": strings.NewReplacer("safe: 10ms", "safe: 1h", "unknown: 10ms", "unknown: 1h").Replace(config)})
+	seen := w.observed()
+	w.dispatch("acme/web", "1.0.1")
+	w.waits("web", lifecycle.Watching, "healthy so far")
+	w.lost(nil)
+	w.waits("web", lifecycle.Watching, "healthy so far")
+	seen.becomes("acme/web:1.0.1", watch.Sample{State: watch.Fatal, Cause: watch.CauseOOM, Detail: "OOMKilled"})
+	w.waits("web", lifecycle.Reverting, "was lost")
+	w.repo.Comment(w.revert("web").Number, "ana", "/upgrade fix")
+	w.eventually("the fix did not help, and there is a second revert", func() bool {
+		list := w.pullsOf("web", "revert-")
+		return len(list) == 2 && list[1].State == "open"
+	})
+	w.waits("web", lifecycle.Reverting, "was lost")
+	w.quiet("web")
+	if got := w.image("web"); got != "acme/web:1.0.1" {
+		t.Errorf("main runs %s, and nobody agreed", got)
+	}
+}
+
+// TestWhatPeopleClosedMeanwhile: who closes a pull request while belay's state is
+// gone has decided as always.
+func TestWhatPeopleClosedMeanwhile(t *testing.T) {
+	t.Parallel()
+	w := failing(t, map[string]string{".github/belay.yml": config + "revert: { automerge: false }\n"})
+	w.up.say("9.0.0", breaking)
+	w.dispatch("acme/data", "9.0.0")
+	w.waits("data", lifecycle.Open, "approving review")
+	w.dispatch("acme/web", "1.0.1")
+	w.waits("web", lifecycle.Applying, "")
+	w.applied(w.pull("web").MergeSHA, "failure")
+	w.waits("web", lifecycle.Reverting, "approving review")
+	w.quiet("web")
+	got := w.lost(func() {
+		w.repo.Close(w.revert("web").Number, "ana")
+		w.repo.Close(w.pull("data").Number, "ana")
+		if _, err := w.repo.Push("ana", "main", "something else", map[string]string{"README.md": "# mine\n", ".github/belay.yml": config}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if got.Upgrades != 2 || len(got.Merged) > 0 {
+		t.Errorf("%+v", got)
+	}
+	w.waits("web", lifecycle.Failed, "")
+	w.waits("data", lifecycle.Closed, "")
+	pulls := len(w.repo.Pulls())
+	w.redispatch("acme/data", "9.0.0")
+	w.redispatch("acme/web", "1.0.1")
+	w.quiet("web")
+	if n := len(w.repo.Pulls()); n != pulls {
+		t.Errorf("%d pull requests, %d before", n, pulls)
+	}
+}
+
+// TestCommandsAfterALoss: what was over when the state was lost can be tried again
+// and undone, and is otherwise left as it was.
+func TestCommandsAfterALoss(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	seen := w.observed()
+	seen.becomes("acme/web:1.0.1", watch.Sample{State: watch.Fatal, Cause: watch.CauseCrash, Detail: "CrashLoopBackOff"})
+	w.dispatch("acme/web", "1.0.1")
+	w.waits("web", lifecycle.Reverted, "")
+	w.dispatch("acme/blog", "3.0.1")
+	w.waits("blog", lifecycle.Verified, "")
+	w.repo.Comment(w.pull("web").Number, "ana", "/upgrade status")
+	w.answered(w.pull("web").Number, "Undone: 1.0.0 runs again")
+	w.quiet("web")
+	said := w.pull("web").Comments
+	w.lost(nil)
+	n := w.pull("web").Number
+	w.repo.Comment(n, "ana", "thank you")
+	if err := w.gh.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.quiet("web")
+	if now := w.pull("web").Comments; len(now) != len(said)+1 || now[0].Body != said[0].Body {
+		t.Errorf("it speaks of what is over:\n%+v\nbefore\n%+v", now, said)
+	}
+	w.repo.Comment(w.pull("blog").Number, "ana", "/upgrade rollback")
+	w.waits("blog", lifecycle.Reverted, "")
+	if got := w.image("blog"); got != "acme/blog:3.0.0" {
+		t.Errorf("main runs %s", got)
+	}
+	seen.becomes("acme/web:1.0.1", watch.Sample{State: watch.Good})
+	w.repo.Comment(n, "ana", "/upgrade retry")
+	w.waits("web", lifecycle.Verified, "")
+	if got := w.image("web"); got != "acme/web:1.0.1" || w.pulls("web") != 2 {
+		t.Errorf("main runs %s after %d pull requests", got, w.pulls("web"))
+	}
+}
+
+// TestLadderThatFailedIsLeftOutAfterALoss to its end.
+func TestLadderThatFailedIsLeftOutAfterALoss(t *testing.T) {
+	t.Parallel()
+	w := climbing(t, map[string]string{".github/belay.yml": config + "revert: { automerge: false }\n"}, "1.1.0", "1.2.0", "2.0.0")
+	w.seen.becomes("acme/web:1.1.0", watch.Sample{State: watch.Fatal, Cause: watch.CauseCrash, Detail: "CrashLoopBackOff"})
+	w.dispatch("acme/web", "2.0.0")
+	w.repo.Review(w.pullTo("1.1.0").Number, "ana", "approved")
+	w.waits("web", lifecycle.Reverting, "approving review")
+	w.quiet("web")
+	if got := w.lost(nil); got.LeftOut != 2 {
+		t.Errorf("%+v", got)
+	}
+	w.waits("web", lifecycle.Reverting, "approving review")
+	w.repo.Comment(w.revert("web").Number, "ana", "/upgrade approve")
+	w.waits("web", lifecycle.Reverted, "")
+	n := len(w.repo.Pulls())
+	w.redispatch("acme/web", "2.0.0")
+	w.quiet("web")
+	if now := len(w.repo.Pulls()); now != n {
+		t.Errorf("%d pull requests, %d before", now, n)
+	}
+}

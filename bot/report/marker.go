@@ -42,6 +42,7 @@ type Marker struct {
 	Moves  []pin.Move `json:"moves,omitempty"`  // what the upgrade changed
 	Fix    bool       `json:"fix,omitempty"`    // it mends instead of undoing
 	Data   bool       `json:"data,omitempty"`   // the version may migrate data
+	Blind  bool       `json:"blind,omitempty"`  // of a revert: nobody knows what was unhealthy before the merge
 }
 
 // ErrNoMarker means that a body does not end with a marker that can be read.

@@ -78,13 +78,17 @@ func (c *call) editPull() (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	if _, ok := c.body["title"]; ok {
-		p.title = c.text("title")
-	}
-	if _, ok := c.body["body"]; ok {
-		p.body = c.text("body")
+	changes := object{}
+	for name, at := range map[string]*string{"title": &p.title, "body": &p.body} {
+		if _, ok := c.body[name]; ok && *at != c.text(name) {
+			changes[name] = object{"from": *at}
+			*at = c.text(name)
+		}
 	}
 	p.updated = c.g.opts.Now()
+	if len(changes) > 0 {
+		c.g.emit(c.repo, "pull_request edited", object{"number": p.number, "pull_request": c.repo.hookPull(p), "changes": changes, "sender": c.g.user(c.actor)})
+	}
 	if c.text("state") == "closed" && p.state == "open" {
 		c.repo.close(p, c.actor)
 	}

@@ -38,7 +38,8 @@ type hook struct {
 	Ref         string `json:"ref"`
 	SHA         string `json:"sha"`
 	PullRequest struct {
-		Number int `json:"number"`
+		Number int     `json:"number"`
+		User   account `json:"user"`
 	} `json:"pull_request"`
 	Issue struct {
 		Number      int              `json:"number"`
@@ -155,6 +156,9 @@ func (s *Server) route(ctx context.Context, event string, h hook) error {
 	repository := h.Repository.FullName
 	switch event {
 	case "pull_request", "pull_request_review":
+		if h.Action == "edited" && h.Sender.Type == "Bot" && h.Sender.Login == h.PullRequest.User.Login {
+			return nil // belay's own words
+		}
 		return s.wakePull(ctx, repository, max(h.Number, h.PullRequest.Number))
 	case "issue_comment":
 		if h.Action != "created" {

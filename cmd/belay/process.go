@@ -44,6 +44,7 @@ type parts struct {
 	notify          notify.Options        // State, Now and Log are filled in
 	page            server.Dashboard      // GitHub, People and Life are filled in
 	workers         int
+	idle            bool // the state is read and written, and nothing else is done
 	log             *slog.Logger
 }
 
@@ -61,7 +62,7 @@ type process struct {
 	looked   func() // ends looking at the credentials, and waits for it; nil: nobody looks
 }
 
-// start opens the state, listens and takes up work.
+// start opens the state, listens and takes up work, unless p is idle.
 func (p parts) start(ctx context.Context) (*process, error) {
 	out := &process{log: p.log, close: p.observe.Close}
 	var err error
@@ -71,6 +72,9 @@ func (p parts) start(ctx context.Context) (*process, error) {
 	if err := out.wire(ctx, p); err != nil {
 		_ = out.store.Close()
 		return nil, err
+	}
+	if p.idle {
+		return out, nil
 	}
 	go func() {
 		if err := out.http.Serve(out.listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
@@ -152,7 +156,7 @@ func (out *process) wire(ctx context.Context, p parts) error {
 	if err := out.wireNotify(ctx, p, &work); err != nil {
 		return err
 	}
-	if out.engine, err = engine.New(ctx, work); err != nil {
+	if out.engine, err = engine.New(ctx, work); err != nil || p.idle {
 		return err
 	}
 	if out.listener, err = net.Listen("tcp", p.listen); err != nil {
@@ -222,7 +226,10 @@ const grace = 25 * time.Second
 func (out *process) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
-	err := errors.Join(out.http.Shutdown(ctx), out.engine.Stop(ctx))
+	var err error
+	if out.http != nil { // else there is no work to end
+		err = errors.Join(out.http.Shutdown(ctx), out.engine.Stop(ctx))
+	}
 	if out.looked != nil {
 		out.looked()
 	}

@@ -280,7 +280,7 @@ with what was found.`,
 			if err != nil {
 				return err
 			}
-			p.listen, p.workers = "127.0.0.1:0", 1
+			p.idle = true // a watch without observers, or an upgrade without a cluster, would end at once
 			run, err := p.start(c.Context())
 			if err != nil {
 				return err
@@ -293,7 +293,7 @@ with what was found.`,
 				problems = append(problems, err)
 				fmt.Fprintf(c.OutOrStdout(), "%s: %d taken up, %d left out as before\n", name, got.Upgrades, got.LeftOut)
 				for _, m := range got.Merged {
-					fmt.Fprintf(c.OutOrStdout(), "%s#%d: %s %s → %s was merged and not watched to its end: it is watched anew. How healthy the service was before is lost, so a revert would wait for you\n", name, m.Pull, m.Service, m.From, m.To)
+					fmt.Fprintf(c.OutOrStdout(), "%s#%d: %s %s → %s was merged and not watched to its end: it is watched anew. How healthy the service was before is lost, so if the watch fails, the revert waits for you\n", name, m.Pull, m.Service, m.From, m.To)
 				}
 			}
 			return errors.Join(append(problems, run.stop())...)
