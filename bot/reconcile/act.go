@@ -111,7 +111,7 @@ func (r *Reconciler) merged(ctx context.Context, j *job) error {
 	}
 	j.rec.Merge.SHA, j.rec.Merge.By, j.rec.Merge.At = j.pull.MergeSHA, j.pull.MergedBy, r.opts.Now()
 	if j.pull.MergedBy != slug {
-		b, ok := j.policy.BackupFor(j.u.Service)
+		b, _, ok := j.backup()
 		j.rec.Merge.Unbacked = ok && b.Kind != policy.BackupNone && j.rec.Backup.State != string(lifecycle.Good)
 	}
 	// The turn is taken so that nothing else is merged until this one is applied;
@@ -223,7 +223,7 @@ func (r *Reconciler) wakeOthers(ctx context.Context, j *job) error {
 // startBackup starts the configured backup. Its key names the head, so that a
 // repeat finds it and a new head gets its own.
 func (r *Reconciler) startBackup(ctx context.Context, j *job) error {
-	b, _ := j.policy.BackupFor(j.u.Service)
+	b, _, _ := j.backup()
 	now := r.opts.Now()
 	if old := j.rec.Backup; old.State == string(lifecycle.Running) && lifecycle.Serves(now, old.Started, j.rec.Ready, b.MaxAge) {
 		return nil // somebody asked for it already
@@ -233,8 +233,25 @@ func (r *Reconciler) startBackup(ctx context.Context, j *job) error {
 	return r.lookAtBackup(ctx, j)
 }
 
+// services are all that the upgrade moves, the one that it is named after first.
+func (j *job) services() []string { return append([]string{j.u.Service}, j.rec.Also...) }
+
+// backup is the backup before the merge, and the service whose it is; ok is false
+// where none is configured for any service that moves.
+func (j *job) backup() (b policy.Backup, service string, ok bool) {
+	list := j.policy.BackupsOf(j.services())
+	if len(list) == 0 {
+		return policy.Backup{}, j.u.Service, false
+	}
+	return list[0].Backup, list[0].Service, true
+}
+
 func (r *Reconciler) lookAtBackup(ctx context.Context, j *job) error {
 	b := &j.rec.Backup
+	if why := policy.Differ(j.policy.BackupsOf(j.services())); why != "" {
+		b.State, b.Detail = string(lifecycle.Bad), why
+		return nil
+	}
 	if r.opts.Backups == nil {
 		b.State, b.Detail = string(lifecycle.Bad), "belay has no access to a cluster in which it could take the backup"
 		return nil
@@ -248,7 +265,8 @@ func (r *Reconciler) lookAtBackup(ctx context.Context, j *job) error {
 	if ready.IsZero() {
 		ready = b.Asked
 	}
-	result, err := r.opts.Backups.Backup(ctx, cluster.BackupRequest{Key: b.Key, Backup: b.Config, Ready: ready, Manifest: manifest, Service: j.u.Service})
+	_, service, _ := j.backup()
+	result, err := r.opts.Backups.Backup(ctx, cluster.BackupRequest{Key: b.Key, Backup: b.Config, Ready: ready, Manifest: manifest, Service: service})
 	if err != nil {
 		return err
 	}
@@ -266,7 +284,7 @@ func (r *Reconciler) tell(ctx context.Context, j *job) error {
 	}
 	s := j.status()
 	if j.rec.Head != "" {
-		if b, ok := j.policy.BackupFor(j.u.Service); ok && b.Kind != policy.BackupNone && j.rec.Backup.Key != "" {
+		if b, _, ok := j.backup(); ok && b.Kind != policy.BackupNone && j.rec.Backup.Key != "" {
 			c := github.CheckRun{Name: "belay/backup", Head: j.rec.Head, Title: "Backup by " + backupName(b), Summary: report.BackupCheck(backupName(b), j.rec.Backup.State, j.rec.Backup.Detail)}
 			switch lifecycle.Progress(j.rec.Backup.State) {
 			case lifecycle.Good:

@@ -145,7 +145,7 @@ func (r *Reconciler) command(ctx context.Context, j *job, by *said, cmd command.
 		j.pull.State = "CLOSED"
 		return "closed, and left out from now on", true, nil
 	case command.Backup:
-		b, ok := j.policy.BackupFor(j.u.Service)
+		b, _, ok := j.backup()
 		switch {
 		case !ok || b.Kind == policy.BackupNone:
 			return "no backup is configured for " + j.u.Service + " (`databases` in belay.yml)", false, nil

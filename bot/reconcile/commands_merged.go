@@ -76,7 +76,7 @@ func (r *Reconciler) commandMerged(ctx context.Context, j *job, by *said, cmd co
 
 // askRestore has the data put back with the image.
 func (j *job) askRestore(by *said) (string, bool) {
-	b, ok := j.policy.BackupFor(j.u.Service)
+	b, _, ok := j.backup()
 	switch {
 	case !ok || b.Restore == nil:
 		return "no restore is configured for " + j.u.Service + ": name one under `restore` of its backup, or put the data back by hand and then `/upgrade approve` the revert", false

@@ -11,6 +11,7 @@ import (
 	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/bot/probe"
 	"github.com/belaybot/belay/rules/lifecycle"
+	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/plan"
 	"github.com/belaybot/belay/rules/watch"
 )
@@ -70,7 +71,7 @@ func (r *Reconciler) observeApply(ctx context.Context, j *job, v *view, o *lifec
 // seeWhy looks at what runs after CI could not apply a merge. Terraform waits for
 // a roll-out by itself, so CI's failure is often that of a pod whose log says why.
 func (r *Reconciler) seeWhy(ctx context.Context, j *job, v *view) {
-	samples := r.look(ctx, j.subject(v, lifecycle.Watching))
+	samples := r.look(ctx, j.subjects(v, lifecycle.Watching))
 	r.unfollow(j)
 	for _, x := range watch.Since(samples, j.rec.Before) {
 		if x.Kind == watch.Rollout && x.State == watch.Fatal {
@@ -161,21 +162,24 @@ func (r *Reconciler) observeHealth(ctx context.Context, j *job, v *view, o *life
 		o.Health = lifecycle.None
 		return
 	}
-	s := j.subject(v, o.State)
+	subjects := j.subjects(v, o.State)
 	id := j.u.ID
-	for _, f := range r.followers() {
-		f.Follow(s, func() {
-			// The observer may not be held up, and a wake that is lost costs an interval.
-			go func() {
-				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-				defer cancel()
-				if err := r.opts.Wake(ctx, id); err != nil {
-					r.opts.Log.Warn("not woken by the cluster", "upgrade", id, "why", err)
-				}
-			}()
-		})
+	wake := func() {
+		// The observer may not be held up, and a wake that is lost costs an interval.
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			defer cancel()
+			if err := r.opts.Wake(ctx, id); err != nil {
+				r.opts.Log.Warn("not woken by the cluster", "upgrade", id, "why", err)
+			}
+		}()
 	}
-	samples := watch.Since(r.look(ctx, s), j.rec.Before)
+	for _, f := range r.followers() {
+		for _, s := range subjects {
+			f.Follow(s, wake)
+		}
+	}
+	samples := watch.Since(r.look(ctx, subjects), j.rec.Before)
 	j.rec.trace(o.State, r.opts.Now(), samples)
 	j.rec.Watched = watch.Fold(j.rec.Watched, samples)
 	limits := watch.Limits{Since: j.rec.Entered, Window: plan.Window(j.policy, j.rec.Risk), Retries: j.policy.Verify.HTTP.Retries, Interval: j.policy.Verify.Interval,
@@ -207,17 +211,19 @@ func (r *Reconciler) observeHealth(ctx context.Context, j *job, v *view, o *life
 // lookBefore notes what is unhealthy before the merge: that is not the upgrade's doing.
 func (r *Reconciler) lookBefore(ctx context.Context, j *job) {
 	if len(r.opts.Observers) > 0 && j.view != nil {
-		j.rec.Before = watch.Before(r.look(ctx, j.subject(j.view, lifecycle.Watching)))
+		j.rec.Before = watch.Before(r.look(ctx, j.subjects(j.view, lifecycle.Watching)))
 		r.unfollow(j)
 	}
 }
 
 // look asks all observers at once: one that hangs holds up no other.
-func (r *Reconciler) look(ctx context.Context, s watch.Subject) []watch.Sample {
-	found := make([][]watch.Sample, len(r.opts.Observers))
+func (r *Reconciler) look(ctx context.Context, subjects []watch.Subject) []watch.Sample {
+	found := make([][]watch.Sample, len(r.opts.Observers)*len(subjects))
 	var wait sync.WaitGroup
 	for i, o := range r.opts.Observers {
-		wait.Go(func() { found[i] = o.Look(ctx, s) })
+		for k, s := range subjects {
+			wait.Go(func() { found[i*len(subjects)+k] = o.Look(ctx, s) })
+		}
 	}
 	wait.Wait()
 	all := slices.Concat(found...)
@@ -235,22 +241,49 @@ func (r *Reconciler) followers() []Follower {
 	return out
 }
 
-// unfollow ends the watch of the service.
+// unfollow ends the watch of what moves.
 func (r *Reconciler) unfollow(j *job) {
 	for _, f := range r.followers() {
-		f.Unfollow(j.u.Repository, j.u.Service)
+		for _, s := range j.services() {
+			f.Unfollow(j.u.Repository, s)
+		}
 	}
 }
 
-// subject is what has to be healthy: the service at the version that was merged,
-// or, after a revert, at the one before.
-func (j *job) subject(v *view, state lifecycle.State) watch.Subject {
-	where := v.inventory.Where(j.u.Service)
+// subjects are what has to be healthy: each service that moves, at the version
+// that was merged, or, after a revert, at the one before.
+func (j *job) subjects(v *view, state lifecycle.State) []watch.Subject {
+	var out []watch.Subject
+	for _, s := range j.services() {
+		out = append(out, j.subject(v, state, s))
+	}
+	return out
+}
+
+// imagesIn are the images that move in a service.
+func (j *job) imagesIn(v *view, service string) []string {
+	all := imagesOf(j.u.Lane)
+	if len(j.rec.Also) == 0 {
+		return all
+	}
+	its := slices.DeleteFunc(slices.Clone(all), func(name string) bool {
+		return !slices.ContainsFunc(v.inventory.Pins, func(p pin.Pin) bool {
+			return p.Kind == pin.KindImage && p.Service == service && p.Image.Familiar() == name
+		})
+	})
+	if len(its) == 0 {
+		return all
+	}
+	return its
+}
+
+func (j *job) subject(v *view, state lifecycle.State, service string) watch.Subject {
+	where := v.inventory.Where(service)
 	version, app := j.u.To, j.rec.AppTo
 	if state == lifecycle.Rewatching && !j.rec.Undo.Fix {
 		version, app = j.u.From, j.rec.AppFrom
 	}
-	s := watch.Subject{Repository: j.u.Repository, Service: j.u.Service, Images: imagesOf(j.u.Lane), Version: version, Workloads: where.Workloads, Namespaces: where.Namespaces,
+	s := watch.Subject{Repository: j.u.Repository, Service: service, Images: j.imagesIn(v, service), Version: version, Workloads: where.Workloads, Namespaces: where.Namespaces,
 		URLs: where.URLs, Since: j.rec.Entered}
 	if chartOf(j.u.Lane) != "" {
 		if s.Version = app; app == "" {

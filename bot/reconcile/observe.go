@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -106,19 +107,23 @@ func (j *job) observeReady(o lifecycle.Observed) {
 	}
 }
 
-// observeOthers says whether another upgrade of the service is in the way.
+// observeOthers says whether another upgrade of what moves is in the way.
 func (r *Reconciler) observeOthers(ctx context.Context, j *job, o *lifecycle.Observed) error {
 	if o.State.Merged() || o.State.Final() {
 		return nil
 	}
-	open, err := r.opts.Store.OpenUpgradesOf(ctx, j.u.Repository, j.u.Service)
+	merged, err := r.opts.Store.UnderWay(ctx, j.u.Repository)
 	if err != nil {
 		return err
 	}
-	for _, u := range open {
-		if s := lifecycle.State(u.State); u.ID != j.u.ID && s.Merged() {
+	for _, u := range merged {
+		other := job{u: u}
+		if err := json.Unmarshal(u.Data, &other.rec); err != nil {
+			return fmt.Errorf("upgrade %s: its record cannot be read: %w", u.ID, err)
+		}
+		if u.ID != j.u.ID && slices.ContainsFunc(other.services(), func(s string) bool { return slices.Contains(j.services(), s) }) {
 			o.Busy = true
-			o.Locked = o.Locked || s == lifecycle.Critical
+			o.Locked = o.Locked || lifecycle.State(u.State) == lifecycle.Critical
 		}
 	}
 	return nil
@@ -386,7 +391,7 @@ func (r *Reconciler) mayWrite(ctx context.Context, j *job, login string) (bool, 
 
 // observeBackup says whether a backup is needed and how it stands.
 func (r *Reconciler) observeBackup(ctx context.Context, j *job, o *lifecycle.Observed) error {
-	b, ok := j.policy.BackupFor(j.u.Service)
+	b, _, ok := j.backup()
 	if !ok || b.Kind == policy.BackupNone {
 		return nil
 	}

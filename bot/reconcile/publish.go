@@ -144,11 +144,12 @@ func (rec *record) take(p *planned, v *view, head string, pr report.PullRequest,
 	rec.Risk, rec.Reasons, rec.Security, rec.Migration = u.Risk.Level, u.Risk.Reasons, u.Risk.Security, u.Risk.Migration
 	rec.Evidence = quotes(u.Risk.Evidence)
 	rec.Automerge, rec.Blockers, rec.Steps, rec.Moves = u.Automerge, u.Blockers, u.Steps, u.Moves
+	rec.Also = u.Also
 	rec.AppFrom, rec.AppTo, rec.Named, rec.Ladder = u.AppFrom, u.AppTo, namedIn(u), u.Ladder
 	if rec.Backup.Key == "" { // messages name the backup before it is begun
 		rec.Backup.Config = policy.Backup{}
-		if b, ok := v.policy.BackupFor(u.Service); ok && b.Kind != policy.BackupNone {
-			rec.Backup.Config = b
+		if list := v.policy.BackupsOf(append([]string{u.Service}, u.Also...)); len(list) > 0 && list[0].Backup.Kind != policy.BackupNone {
+			rec.Backup.Config = list[0].Backup
 		}
 	}
 }

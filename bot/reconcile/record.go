@@ -36,7 +36,8 @@ type record struct {
 	// Ladder is the way in several steps of which this upgrade is one; nil when
 	// it goes there at once.
 	Ladder  *ladder.Ladder `json:"ladder,omitempty"`
-	Entered time.Time      `json:"entered"` // when the state was entered
+	Entered time.Time      `json:"entered"`        // when the state was entered
+	Also    []string       `json:"also,omitempty"` // services that move along, since their version is written in the same place
 	Waits   string         `json:"waits,omitempty"`
 
 	// What is published.

@@ -204,7 +204,7 @@ func (r *Reconciler) recovered(ctx context.Context, repo *github.Repository, rep
 	if p.Created.IsZero() { // it was not read from a list
 		u.Started, u.Created = now, now
 	}
-	rec := record{Target: t, Ladder: m.Ladder, Entered: now, Branch: p.Branch, Moves: m.Moves, Judged: Judged{Migration: m.Data}, Recovering: true}
+	rec := record{Target: t, Ladder: m.Ladder, Entered: now, Also: m.Also, Branch: p.Branch, Moves: m.Moves, Judged: Judged{Migration: m.Data}, Recovering: true}
 	switch {
 	case m.Undoes != 0:
 		failed, err := repo.Pull(ctx, m.Undoes)

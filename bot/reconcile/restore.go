@@ -19,7 +19,7 @@ import (
 // restores reports whether the configuration has the data put back with the
 // revert, without asking.
 func (j *job) restores() bool {
-	b, ok := j.policy.BackupFor(j.u.Service)
+	b, _, ok := j.backup()
 	return ok && b.Restore != nil && j.rec.Migration && j.policy.Revert.OnMigration == "restore" && j.rec.Backup.State == string(lifecycle.Good) && j.rec.Undo.Refused == ""
 }
 
@@ -46,7 +46,7 @@ func (r *Reconciler) observeRestore(ctx context.Context, j *job, v *view, o *lif
 // that the data cannot be put back, nothing is stopped and a person decides.
 func (r *Reconciler) startRestore(ctx context.Context, j *job) error {
 	key := hash(j.u.ID, "restore", j.undo.Head)
-	if b, _ := j.policy.BackupFor(j.u.Service); r.opts.Backups != nil && b.Restore != nil {
+	if b, _, _ := j.backup(); r.opts.Backups != nil && b.Restore != nil {
 		why, err := r.opts.Backups.CheckRestore(ctx, j.restoreRequest(key, b, j.writers(j.view)))
 		if err != nil {
 			return err
@@ -88,7 +88,8 @@ func (j *job) tellOnce(sentence string) {
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 func (j *job) restoreRequest(key string, b policy.Backup, stopped []watch.Workload) cluster.RestoreRequest {
-	return cluster.RestoreRequest{Key: key, Restore: *b.Restore, Backup: b, Name: j.rec.Backup.Name, Service: j.u.Service, Stopped: stopped}
+	_, service, _ := j.backup()
+	return cluster.RestoreRequest{Key: key, Restore: *b.Restore, Backup: b, Name: j.rec.Backup.Name, Service: service, Stopped: stopped}
 }
 
 // putBack stops the workloads, then runs the restore.
@@ -102,7 +103,7 @@ func (r *Reconciler) putBack(ctx context.Context, j *job, v *view) error {
 		j.rec.Failure.Again = d.Detail
 		return nil
 	}
-	b, _ := j.policy.BackupFor(j.u.Service)
+	b, _, _ := j.backup()
 	if r.opts.Backups == nil || b.Restore == nil {
 		return fail("belay has no access to a cluster in which it could put the data back")
 	}
@@ -155,11 +156,17 @@ func (r *Reconciler) putBack(ctx context.Context, j *job, v *view) error {
 	return nil
 }
 
-// scalable are the workloads of a service that keep pods running.
+// scalable are the workloads of what moves that keep pods running.
 func (j *job) scalable(v *view) []watch.Workload {
-	return slices.DeleteFunc(j.subject(v, lifecycle.Watching).Workloads, func(w watch.Workload) bool {
-		return w.Kind != "" && w.Kind != "Deployment" && w.Kind != "StatefulSet"
-	})
+	var all []watch.Workload
+	for _, s := range j.subjects(v, lifecycle.Watching) {
+		for _, w := range s.Workloads {
+			if keeps := w.Kind == "" || w.Kind == "Deployment" || w.Kind == "StatefulSet"; keeps && !slices.Contains(all, w) {
+				all = append(all, w)
+			}
+		}
+	}
+	return all
 }
 
 // writers are those of the scalable workloads that run what was upgraded, where
@@ -170,7 +177,7 @@ func (j *job) writers(v *view) []watch.Workload {
 	var out []watch.Workload
 	for _, w := range all {
 		if slices.ContainsFunc(v.inventory.Pins, func(p pin.Pin) bool {
-			return p.Kind == pin.KindImage && p.Service == j.u.Service && p.Workload == w.Name && (p.Namespace == "" || p.Namespace == w.Namespace) &&
+			return p.Kind == pin.KindImage && slices.Contains(j.services(), p.Service) && p.Workload == w.Name && (p.Namespace == "" || p.Namespace == w.Namespace) &&
 				slices.Contains(images, p.Image.Familiar())
 		}) {
 			out = append(out, w)

@@ -154,10 +154,10 @@ func (r *Reconciler) offer(ctx context.Context, j *job, base, branch string, pr 
 
 // undoView is what the text of the revert's pull request is made of.
 func (j *job) undoView(edits []pin.Edit, owner string) report.UndoView {
-	b, backed := j.policy.BackupFor(j.u.Service)
+	b, _, backed := j.backup()
 	view := report.UndoView{Service: j.u.Service, Good: j.u.From, Failed: j.u.To, Pull: j.u.Pull, MergeSHA: j.rec.Merge.SHA, Why: j.rec.Failure.Why, Log: j.rec.Failure.Log,
 		Migration: j.rec.Migration, Edits: edits, Automerge: j.policy.Revert.Automerge, Blind: j.rec.Failure.Blind, RestoreItself: j.restores(),
-		Marker: report.Marker{Format: 1, Owner: owner, Service: j.u.Service, From: j.u.From, To: j.u.To, Undoes: j.u.Pull, Moves: j.rec.Moves, Fix: j.rec.Undo.Fix, Data: j.rec.Migration, Blind: j.rec.Failure.Blind, Images: imagesOf(j.u.Lane), Chart: chartOf(j.u.Lane), Ladder: report.MarkerLadder(j.rec.Ladder)}}
+		Marker: report.Marker{Format: 1, Owner: owner, Service: j.u.Service, Also: j.rec.Also, From: j.u.From, To: j.u.To, Undoes: j.u.Pull, Moves: j.rec.Moves, Fix: j.rec.Undo.Fix, Data: j.rec.Migration, Blind: j.rec.Failure.Blind, Images: imagesOf(j.u.Lane), Chart: chartOf(j.u.Lane), Ladder: report.MarkerLadder(j.rec.Ladder)}}
 	if backed && b.Kind != policy.BackupNone && j.rec.Backup.State == string(lifecycle.Good) {
 		view.Backup, view.BackupAt = firstOf(j.rec.Backup.Name, backupName(b)), j.rec.Backup.Started
 	}

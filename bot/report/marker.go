@@ -21,6 +21,7 @@ type Marker struct {
 	Format    int      `json:"format"` // of the marker itself; 1
 	Service   string   `json:"service"`
 	Directory string   `json:"directory"`
+	Also      []string `json:"also,omitempty"` // services that move along
 	Images    []string `json:"images,omitempty"`
 	Chart     string   `json:"chart,omitempty"`
 	From      string   `json:"from"`
@@ -58,7 +59,7 @@ func MarkerOf(u plan.Upgrade) Marker {
 	for _, e := range u.Edits {
 		fmt.Fprintf(h, "%s\x00%d\x00%s\x00%s\n", e.Path, e.Line, e.Before, e.After)
 	}
-	return Marker{Format: 1, Service: u.Service, Directory: u.Directory, Images: u.Images, Chart: u.Chart,
+	return Marker{Format: 1, Service: u.Service, Directory: u.Directory, Also: u.Also, Images: u.Images, Chart: u.Chart,
 		From: u.From, To: u.To, Steps: u.Steps, Ladder: MarkerLadder(u.Ladder), Edits: hex.EncodeToString(h.Sum(nil))[:16]}
 }
 

@@ -138,6 +138,12 @@ func (s *Store) OpenUpgradesOf(ctx context.Context, repository, service string) 
 	return s.listUpgrades(ctx, "WHERE final = 0 AND repository = ? AND service = ? ORDER BY created, id", repository, service)
 }
 
+// UnderWay reads the upgrades of a repository that were merged and are not over,
+// oldest first.
+func (s *Store) UnderWay(ctx context.Context, repository string) ([]Upgrade, error) {
+	return s.listUpgrades(ctx, "WHERE final = 0 AND repository = ? AND NOT ("+unmerged+") ORDER BY created, id", repository)
+}
+
 // EndedUpgrades reads up to limit upgrades of a repository that are over and
 // were changed since a moment, the ones changed last first.
 func (s *Store) EndedUpgrades(ctx context.Context, repository string, since time.Time, limit int) ([]Upgrade, error) {

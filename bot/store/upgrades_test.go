@@ -211,6 +211,11 @@ func TestUpgradesAreFiltered(t *testing.T) {
 		same(t, "open ones, oldest first", []string{"u1", "u3", "u4"}, ids(must[[]store.Upgrade](t)(s.OpenUpgrades(ctx, ""))))
 		same(t, "open ones of a repository", []string{"u3", "u4"}, ids(must[[]store.Upgrade](t)(s.OpenUpgrades(ctx, "acme/two"))))
 		same(t, "open ones of a service", []string{"u4"}, ids(must[[]store.Upgrade](t)(s.OpenUpgradesOf(ctx, "acme/two", "data"))))
+		same(t, "none is merged", 0, len(must[[]store.Upgrade](t)(s.UnderWay(ctx, "acme/two"))))
+		if _, isNew, err := s.CreateUpgrade(ctx, store.Upgrade{ID: "u5", Repository: "acme/two", Service: "wiki", Lane: "5", State: "watching"}); err != nil || !isNew {
+			t.Fatal(isNew, err)
+		}
+		same(t, "one is merged", []string{"u5"}, ids(must[[]store.Upgrade](t)(s.UnderWay(ctx, "acme/two"))))
 		for _, row := range []struct {
 			name       string
 			repository string

@@ -31,6 +31,7 @@ type (
 	upgradeJSON struct {
 		Service   string         `json:"service"`
 		Directory string         `json:"directory"`
+		Also      []string       `json:"also,omitempty"`
 		Images    []string       `json:"images,omitempty"`
 		Chart     string         `json:"chart,omitempty"`
 		From      string         `json:"from"`
@@ -110,7 +111,7 @@ func writeJSON(out io.Writer, r planner.Result) error {
 
 func upgradeForm(u plan.Upgrade) upgradeJSON {
 	out := upgradeJSON{
-		Service: u.Service, Directory: u.Directory, Images: u.Images, Chart: u.Chart, From: u.From, To: u.To,
+		Service: u.Service, Directory: u.Directory, Also: u.Also, Images: u.Images, Chart: u.Chart, From: u.From, To: u.To,
 		Bump: string(u.Risk.Bump), Risk: string(u.Risk.Level), Reasons: list(u.Risk.Reasons), Evidence: []evidenceJSON{},
 		Steps: list(u.Steps), Security: list(u.Risk.Security), Migration: u.Risk.Migration, Automerge: u.Automerge,
 		Source: u.Source, Edits: u.Edits, Warnings: list(u.Warnings),

@@ -33,7 +33,7 @@ type Facts struct {
 func Assess(f Facts) Upgrade {
 	c, p := f.Candidate, f.Policy
 	u := Upgrade{
-		Service: c.Service, Directory: c.Directory,
+		Service: c.Service, Directory: c.Directory, Also: c.AlsoServices,
 		From: c.From.String(), To: c.To.String(),
 		Source: f.Source, SourceURL: f.SourceURL, Releases: f.Releases, NotesFrom: f.NotesFrom,
 		Images: images(f.Dispatch, c),
@@ -44,7 +44,9 @@ func Assess(f Facts) Upgrade {
 	}
 	u.Risk, u.Advice = advice.Raised(assessment(f), f.Advice), f.Advice
 	u.Steps = way(f, u.Risk.Level)
-	u.Backup = backup(p, append([]string{c.Service}, c.AlsoServices...))
+	if list := p.BackupsOf(c.services()); len(list) > 0 {
+		u.Backup = &Backup{Kind: list[0].Backup.Kind, Name: list[0].Backup.Target}
+	}
 	u.IgnoredByTerraform = slices.ContainsFunc(c.Targets, func(t Target) bool { return t.Pin.IgnoreChanges })
 	u.Verify = watch(p, u.Risk.Level, c)
 	u.Warnings = warnings(f, u)
@@ -56,7 +58,7 @@ func Assess(f Facts) Upgrade {
 func assessment(f Facts) risk.Assessment {
 	in := risk.Input{
 		From: f.Candidate.From, To: f.Candidate.To, Releases: f.Releases, Missing: f.Missing, Evidence: f.Evidence,
-		AlwaysStep: slices.Contains(f.Policy.Risk.AlwaysStep, f.Candidate.Service),
+		AlwaysStep: slices.ContainsFunc(f.Candidate.services(), func(s string) bool { return slices.Contains(f.Policy.Risk.AlwaysStep, s) }),
 		Strict:     f.Policy.Risk.Strict, ZeroMajor: f.Policy.Risk.ZeroMajor,
 	}
 	for _, r := range f.Releases {
@@ -87,15 +89,6 @@ func images(d Dispatch, c Candidate) []string {
 		add(n.Image.Familiar())
 	}
 	return out
-}
-
-func backup(p policy.Policy, services []string) *Backup {
-	for _, s := range services {
-		if b, ok := p.BackupFor(s); ok {
-			return &Backup{Kind: b.Kind, Name: b.Target}
-		}
-	}
-	return nil
 }
 
 // Window is how long a service is watched after an upgrade of a risk.
@@ -133,8 +126,10 @@ func watch(p policy.Policy, level risk.Level, c Candidate) Watch {
 			add(n.Address)
 		}
 	}
-	for _, url := range p.Verify.HTTP.URLs[c.Service] {
-		add(url)
+	for _, s := range c.services() {
+		for _, url := range p.Verify.HTTP.URLs[s] {
+			add(url)
+		}
 	}
 	return w
 }
@@ -148,7 +143,7 @@ func warnings(f Facts, u Upgrade) []string {
 		out = append(out, "the version is written in one place for several services; this also moves "+strings.Join(also, ", "))
 	}
 	for _, n := range f.Candidate.Siblings {
-		out = append(out, fmt.Sprintf("%s stands at %s as well (%s:%d) and does not move: its own dispatch joins this upgrade",
+		out = append(out, fmt.Sprintf("%s stands at %s as well (%s:%d) and does not move: its own dispatch opens a pull request of its own",
 			n.Image.Familiar(), n.Version, n.Span.Path, n.Span.Line))
 	}
 	if f.Advice.Advice == nil && f.Advice.Problem != "" {
@@ -168,6 +163,9 @@ func blockers(f Facts, u Upgrade) []string {
 	}
 	if u.IgnoredByTerraform {
 		out = append(out, "Terraform ignores changes of the image")
+	}
+	if why := policy.Differ(f.Policy.BackupsOf(f.Candidate.services())); why != "" {
+		out = append(out, why)
 	}
 	return out
 }

@@ -38,6 +38,7 @@ type Plan struct {
 type Upgrade struct {
 	Service            string
 	Directory          string
+	Also               []string // services that move along, since their version is written in the same place
 	Images             []string // familiar names of the images that move, the dispatched one first
 	Chart              string   // name of the chart when a chart version moves
 	From, To           string   // versions as pinned: tags, or chart versions

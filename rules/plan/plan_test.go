@@ -3,15 +3,18 @@ package plan_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/belaybot/belay/rules/image"
+	"github.com/belaybot/belay/rules/notes"
 	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/plan"
 	"github.com/belaybot/belay/rules/policy"
+	"github.com/belaybot/belay/rules/risk"
 )
 
 func ref(t testing.TB, s string) image.Ref {
@@ -101,6 +104,48 @@ func TestSelectSkips(t *testing.T) {
 				t.Errorf("got %d candidates, skipped %v; want %q", len(candidates), skipped, tc.want)
 			}
 		})
+	}
+}
+
+// TestSelectLeavesWhatOptedOut at its version, and so what is written in one place
+// with it.
+func TestSelectLeavesWhatOptedOut(t *testing.T) {
+	a, b, c := pinned(t, "a", "acme/f:1.0", 1), pinned(t, "b", "acme/f:1.0", 1), pinned(t, "c", "acme/f:1.0", 7)
+	a.Span = pin.Span{Path: "modules/f/main.tf", Line: 1, Start: 10, End: 13, Text: "1.0"}
+	b.Span = a.Span
+	var targets []plan.Target
+	for _, p := range []pin.Pin{a, b, c} {
+		targets = append(targets, plan.Target{Pin: p, To: "1.1"})
+	}
+	candidates, skipped := plan.Select(targets, []pin.Pin{a, b, c}, parsed(t, "services: { ignore: [b] }"))
+	if len(candidates) != 1 || candidates[0].Service != "c" {
+		t.Errorf("%+v", candidates)
+	}
+	if len(skipped) != 2 || skipped[0].Service != "a" || !strings.Contains(skipped[0].Reason, "that of b, which opted out") || !strings.HasPrefix(skipped[1].Reason, "service opted out") {
+		t.Errorf("%+v", skipped)
+	}
+}
+
+// TestAssessLooksAtAllThatMove and not only at the service that leads.
+func TestAssessLooksAtAllThatMove(t *testing.T) {
+	a, b := pinned(t, "a", "acme/f:1.0.0", 1), pinned(t, "b", "acme/f:1.0.0", 1)
+	a.Span = pin.Span{Path: "modules/f/main.tf", Line: 1, Start: 10, End: 15, Text: "1.0.0"}
+	b.Span = a.Span
+	p := parsed(t, "risk: { always_step: [b] }\ndatabases: { b: { backup: { cronjob: dbaas/b } } }\nverify: { http: { urls: { b: [\"https://b.example.org\"] } } }\n")
+	candidates, _ := plan.Select([]plan.Target{{Pin: a, To: "1.0.1"}, {Pin: b, To: "1.0.1"}}, []pin.Pin{a, b}, p)
+	if len(candidates) != 1 {
+		t.Fatalf("%+v", candidates)
+	}
+	u := plan.Assess(plan.Facts{Dispatch: plan.Dispatch{Image: ref(t, "acme/f"), Tag: "1.0.1"}, Candidate: candidates[0], Policy: p, Releases: []notes.Release{{Tag: "1.0.1", Body: "Fixes a typo."}}, NotesFrom: "GitHub releases"})
+	if u.Risk.Level != risk.Caution || u.Backup == nil || u.Backup.Name != "dbaas/b" || !slices.Contains(u.Verify.Targets, "https://b.example.org") || !slices.Equal(u.Also, []string{"b"}) {
+		t.Errorf("%+v", u)
+	}
+	p = parsed(t, "databases: { a: { backup: { cronjob: dbaas/a } }, b: { backup: { cronjob: dbaas/b } } }\n")
+	u = plan.Assess(plan.Facts{Candidate: candidates[0], Policy: p})
+	if u.Automerge || !slices.ContainsFunc(u.Blockers, func(s string) bool {
+		return strings.Contains(s, "different backups (a: cronjob dbaas/a; b: cronjob dbaas/b)")
+	}) {
+		t.Errorf("%q", u.Blockers)
 	}
 }
 

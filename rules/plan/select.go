@@ -56,13 +56,26 @@ type Candidate struct {
 	Siblings     []pin.Pin // pins of other images of the same project and version that do not move
 }
 
+// services are all that move, the leading one first.
+func (c Candidate) services() []string { return append([]string{c.Service}, c.AlsoServices...) }
+
 // Select sorts targets into candidates, one per service, and skipped pins. all
 // are the repository's pins, among which those that share a place are found.
 func Select(targets []Target, all []pin.Pin, p policy.Policy) ([]Candidate, []Skipped) {
 	var moving []Target
 	var skipped []Skipped
+	out := map[place]string{} // which services that opted out stand there
+	for _, n := range all {
+		if n.Span.Path != "" && p.Ignored(n.Service, n.Directory) {
+			out[placeOf(n)] = n.Service
+		}
+	}
 	for _, t := range targets {
-		if reason := stays(t, p); reason != "" {
+		reason := stays(t, p)
+		if other := out[placeOf(t.Pin)]; reason == "" && other != "" {
+			reason = fmt.Sprintf("its version is written in one place with that of %s, which opted out (services.ignore)", other)
+		}
+		if reason != "" {
 			skipped = append(skipped, skip(t.Pin, reason))
 			continue
 		}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -116,6 +117,61 @@ func (p Policy) BackupFor(service string) (b Backup, ok bool) {
 	}
 	b, ok = p.Backups[d.Backup]
 	return b, ok
+}
+
+// ServiceBackup is the backup of one service.
+type ServiceBackup struct {
+	Service string
+	Backup  Backup
+}
+
+// BackupsOf are the backups before a merge that moves some services at once: one
+// for each that is different, in the order of the services, as one backup of a
+// database that they share serves all of them. Kind none counts only where no
+// service has another. Two services whose backup is one and whose restores differ
+// have none that puts both back, and so no restore.
+func (p Policy) BackupsOf(services []string) []ServiceBackup {
+	var out, none []ServiceBackup
+	for _, s := range services {
+		b, ok := p.BackupFor(s)
+		switch {
+		case !ok:
+			continue
+		case b.Kind == BackupNone:
+			none = append(none, ServiceBackup{s, b})
+			continue
+		}
+		i := slices.IndexFunc(out, func(x ServiceBackup) bool {
+			return x.Backup.Kind == b.Kind && x.Backup.Target == b.Target && x.Backup.Expect == b.Expect && x.Backup.Reject == b.Reject
+		})
+		if i < 0 {
+			out = append(out, ServiceBackup{s, b})
+			continue
+		}
+		have := &out[i].Backup
+		have.Timeout = max(have.Timeout, b.Timeout)
+		have.MaxAge = min(have.MaxAge, b.MaxAge)
+		if have.Restore == nil || b.Restore == nil || *have.Restore != *b.Restore {
+			have.Restore = nil
+		}
+	}
+	if len(out) == 0 && len(none) > 0 {
+		return none[:1]
+	}
+	return out
+}
+
+// Differ says why a merge that moves several services cannot have its backup, ""
+// where it can: belay takes one before a merge.
+func Differ(list []ServiceBackup) string {
+	if len(list) < 2 {
+		return ""
+	}
+	var each []string
+	for _, x := range list {
+		each = append(each, fmt.Sprintf("%s: %s %s", x.Service, x.Backup.Kind, x.Backup.Target))
+	}
+	return "this moves services with different backups (" + strings.Join(each, "; ") + "), and belay takes one before a merge: pin their versions apart, or take the backups and merge by hand"
 }
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -374,4 +375,55 @@ func FuzzWindows(f *testing.F) {
 			t.Errorf("%q from %s: next is %s", in, now, next)
 		}
 	})
+}
+
+func TestBackupsOf(t *testing.T) {
+	p, err := policy.Parse("belay.yml", []byte(`
+backups:
+  shared: { cronjob: dbaas/all, max_age: 2h, restore: { cronjob: dbaas/restore } }
+databases:
+  web: { backup: shared }
+  blog: { backup: shared }
+  wiki: { backup: { cronjob: dbaas/all, max_age: 1h } }
+  photos: { backup: { velero: velero/photos } }
+  static: { backup: { none: "holds nothing" } }
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name     string
+		services []string
+		want     string
+	}{
+		{"none is configured", []string{"nobody"}, ""},
+		{"one", []string{"web"}, "web: cronjob dbaas/all restore"},
+		{"that of one that moves along", []string{"nobody", "web"}, "web: cronjob dbaas/all restore"},
+		{"one backup for two", []string{"blog", "web"}, "blog: cronjob dbaas/all restore"},
+		{"of which one has no way back", []string{"blog", "wiki"}, "blog: cronjob dbaas/all"},
+		{"none with a reason", []string{"static"}, "static: none holds nothing"},
+		{"none beside one", []string{"static", "web"}, "web: cronjob dbaas/all restore"},
+		{"two different ones", []string{"photos", "static", "web"}, "photos: velero velero/photos, web: cronjob dbaas/all restore"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var got []string
+			list := p.BackupsOf(tc.services)
+			for _, x := range list {
+				one := fmt.Sprintf("%s: %s %s", x.Service, x.Backup.Kind, x.Backup.Target)
+				if x.Backup.Restore != nil {
+					one += " restore"
+				}
+				got = append(got, one)
+			}
+			if strings.Join(got, ", ") != tc.want {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+			if why := policy.Differ(list); (why != "") != (len(list) > 1) {
+				t.Errorf("%q of %d", why, len(list))
+			}
+		})
+	}
+	if list := p.BackupsOf([]string{"blog", "wiki"}); list[0].Backup.MaxAge != time.Hour {
+		t.Errorf("the stricter age holds: %s", list[0].Backup.MaxAge)
+	}
 }
