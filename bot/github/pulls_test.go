@@ -276,7 +276,8 @@ func TestCommentsAndChecks(t *testing.T) {
 	if _, err := r.Comment(t.Context(), 99, "x"); !errors.Is(err, github.ErrNotFound) {
 		t.Errorf("a comment on nothing: %v", err)
 	}
-	check := github.CheckRun{Name: "belay/risk", Head: head, Key: "u1", Title: "looks", Summary: strings.Repeat("é", 40_000), At: w.now.get()}
+	check := github.CheckRun{Name: "belay/risk", Head: head, Key: "u1", Title: "looks", Summary: strings.Repeat("é", 40_000), At: w.now.get(),
+		Notes: []github.Note{{Path: "main.tf", Line: 3, Title: "2.0.0: PORT", Text: "PORT is gone"}}}
 	run, err := r.SetCheckRun(t.Context(), 0, check)
 	if err != nil {
 		t.Fatal(err)
@@ -297,6 +298,9 @@ func TestCommentsAndChecks(t *testing.T) {
 	}
 	if len(p.CheckRuns) != 2 || p.CheckRuns[0].Title != "SAFE" || p.CheckRuns[0].Conclusion != "success" || len(p.CheckRuns[0].Summary) > 65_535 {
 		t.Errorf("checks %+v", p.CheckRuns)
+	}
+	if want := []string{"main.tf:3 2.0.0: PORT: PORT is gone"}; !slices.Equal(p.CheckRuns[0].Notes, want) { // once, however often it is written
+		t.Errorf("annotations %q, want %q", p.CheckRuns[0].Notes, want)
 	}
 }
 

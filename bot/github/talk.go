@@ -78,7 +78,19 @@ type CheckRun struct {
 	Summary    string // Markdown
 	URL        string
 	At         time.Time
+	Notes      []Note // on lines of files; GitHub adds them up, so they are sent when the check run is made alone
 }
+
+// Note is what a check run says of one line: an annotation.
+type Note struct {
+	Path  string // from the repository's root
+	Line  int    // from 1
+	Title string
+	Text  string
+}
+
+// maxNotes is how many annotations GitHub takes in one request.
+const maxNotes = 50
 
 // maxSummary is the longest summary of a check run in characters that GitHub takes.
 const maxSummary = 65_535
@@ -112,6 +124,9 @@ func (r *Repository) SetCheckRun(ctx context.Context, id int64, c CheckRun) (int
 		if err = meaning(err); !errors.Is(err, ErrNotFound) {
 			return 0, fmt.Errorf("%s: check %s: %w", r.Name, c.Name, err)
 		}
+	}
+	for _, n := range c.Notes[:min(len(c.Notes), maxNotes)] {
+		output.Annotations = append(output.Annotations, &gh.CheckRunAnnotation{Path: &n.Path, StartLine: &n.Line, EndLine: &n.Line, AnnotationLevel: gh.String("warning"), Title: &n.Title, Message: &n.Text})
 	}
 	run, _, err := r.rest.Checks.CreateCheckRun(ctx, r.owner, r.name, gh.CreateCheckRunOptions{
 		Name: c.Name, HeadSHA: c.Head, Status: &status, Conclusion: conclusion, CompletedAt: completed, Output: output, DetailsURL: details, ExternalID: &c.Key})

@@ -247,8 +247,11 @@ func (r *Reconciler) checkRisk(ctx context.Context, j *job, u plan.Upgrade) erro
 	if !u.Automerge {
 		conclusion = "neutral"
 	}
-	return r.check(ctx, j, github.CheckRun{Name: "belay/risk", Head: j.rec.Head, Conclusion: conclusion,
-		Title: strings.ToUpper(string(u.Risk.Level)), Summary: report.RiskCheck(u)})
+	c := github.CheckRun{Name: "belay/risk", Head: j.rec.Head, Conclusion: conclusion, Title: strings.ToUpper(string(u.Risk.Level)), Summary: report.RiskCheck(u)}
+	for _, n := range report.RiskNotes(u) {
+		c.Notes = append(c.Notes, github.Note{Path: n.At.Path, Line: n.At.Line, Title: n.Title, Text: n.Text})
+	}
+	return r.check(ctx, j, c)
 }
 
 // check writes a check run of the upgrade's head where it differs from what was

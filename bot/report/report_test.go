@@ -396,3 +396,15 @@ func FuzzParseMarker(f *testing.F) {
 		}
 	})
 }
+
+// TestRiskNotes are on the lines that set what the notes speak of, and nowhere else.
+func TestRiskNotes(t *testing.T) {
+	var e []risk.Evidence
+	for i := range 30 {
+		e = append(e, risk.Evidence{Signal: notes.Signal{Version: "2.0.0", Text: "PORT is gone, @all"}, Uses: []risk.Use{{Identifier: "PORT", At: []pin.Location{{Path: "stacks/web/main.tf", Line: i + 1}}}, {Identifier: "HOST"}}})
+	}
+	got := report.RiskNotes(plan.Upgrade{Risk: risk.Assessment{Evidence: e}})
+	if len(got) != 20 || got[2].At != (pin.Location{Path: "stacks/web/main.tf", Line: 3}) || got[2].Title != "2.0.0: PORT" || strings.Contains(got[2].Text, "@all") {
+		t.Errorf("%d: %+v", len(got), got[2])
+	}
+}

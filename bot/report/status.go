@@ -8,6 +8,7 @@ import (
 	"github.com/belaybot/belay/rules/ladder"
 	"github.com/belaybot/belay/rules/lifecycle"
 	"github.com/belaybot/belay/rules/notes"
+	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/plan"
 )
 
@@ -167,6 +168,32 @@ func RiskCheck(u plan.Upgrade) string {
 	var b strings.Builder
 	execute(&b, "risk_check.tmpl", u)
 	return tidy(b.String())
+}
+
+// Note is what the check belay/risk says of one line of the repository.
+type Note struct {
+	At          pin.Location
+	Title, Text string
+}
+
+// maxNotes is how many lines are spoken of.
+const maxNotes = 20
+
+// RiskNotes are the lines of the service's own files that set what the release
+// notes speak of. See SPEC section 7, impact.
+func RiskNotes(u plan.Upgrade) []Note {
+	var out []Note
+	for _, e := range u.Risk.Evidence {
+		for _, use := range e.Uses {
+			for _, at := range use.At {
+				if len(out) == maxNotes {
+					return out
+				}
+				out = append(out, Note{At: at, Title: notes.Plain(e.Version + ": " + use.Identifier), Text: notes.Plain(e.Text)})
+			}
+		}
+	}
+	return out
 }
 
 // BackupCheck is the summary of the check belay/backup.

@@ -1,6 +1,9 @@
 package sandbox
 
-import "net/http"
+import (
+	"fmt"
+	"net/http"
+)
 
 func (c *call) checkJSON(base object, run *checkRun) object {
 	out := with(base, object{"id": run.id, "name": run.name, "head_sha": run.sha, "status": run.status, "external_id": run.externalID, "conclusion": nil, "completed_at": nil,
@@ -23,6 +26,12 @@ func (c *call) fill(run *checkRun) {
 	if out, ok := c.body["output"].(object); ok {
 		run.title, _ = out["title"].(string)
 		run.summary, _ = out["summary"].(string)
+		notes, _ := out["annotations"].([]any)
+		for _, n := range notes { // GitHub adds them to those that are there
+			if n, ok := n.(object); ok {
+				run.notes = append(run.notes, fmt.Sprintf("%v:%v %v: %v", n["path"], n["start_line"], n["title"], n["message"]))
+			}
+		}
 	}
 }
 

@@ -168,7 +168,8 @@ func clients(t *testing.T, gh *sandbox.GitHub, repo *sandbox.Repository) {
 	must("Issues", err)
 	_, err = r.MayWrite(ctx, "ana")
 	must("MayWrite", err)
-	run, err := r.SetCheckRun(ctx, 0, github.CheckRun{Name: "belay/risk", Head: sha, Title: "looks", Summary: "…", URL: "https://example.org", At: time.Now()})
+	run, err := r.SetCheckRun(ctx, 0, github.CheckRun{Name: "belay/risk", Head: sha, Title: "looks", Summary: "…", URL: "https://example.org", At: time.Now(),
+		Notes: []github.Note{{Path: "stacks/web/main.tf", Line: 3, Title: "2.0.0: PORT", Text: "PORT is gone"}}})
 	must("SetCheckRun", err)
 	_, err = r.SetCheckRun(ctx, run, github.CheckRun{Name: "belay/risk", Head: sha, Conclusion: "success", Title: "SAFE", Summary: "…", At: time.Now()})
 	must("SetCheckRun", err)

@@ -79,6 +79,7 @@ type checkRun struct {
 	status, conclusion        string
 	app, externalID           string
 	title, summary, detailURL string
+	notes                     []string
 }
 
 // Pull is a pull request as it is now.
@@ -109,6 +110,8 @@ type Comment struct {
 // CheckRun is one check run on a pull request's head.
 type CheckRun struct {
 	Name, Status, Conclusion, Title, Summary string
+
+	Notes []string // annotations: "path:line title: text"
 }
 
 // AddRepository makes a repository with one commit on main, and installs the App on it.
@@ -230,7 +233,7 @@ func (r *Repository) Pulls() []Pull {
 		}
 		for _, c := range r.runs {
 			if c.sha == p.sha {
-				v.CheckRuns = append(v.CheckRuns, CheckRun{Name: c.name, Status: c.status, Conclusion: c.conclusion, Title: c.title, Summary: c.summary})
+				v.CheckRuns = append(v.CheckRuns, CheckRun{Name: c.name, Status: c.status, Conclusion: c.conclusion, Title: c.title, Summary: c.summary, Notes: c.notes})
 			}
 		}
 		out = append(out, v)
