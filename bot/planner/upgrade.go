@@ -13,6 +13,7 @@ import (
 	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/plan"
 	"github.com/belaybot/belay/rules/risk"
+	"github.com/belaybot/belay/rules/watch"
 )
 
 // upgrade fills in a candidate: its notes, its risk, its way and its edits.
@@ -40,6 +41,12 @@ func (p *Planner) assess(ctx context.Context, inv *terraform.Inventory, d plan.D
 		Source: found.Repository, SourceURL: found.URL, NotesFrom: found.From,
 		Releases: found.Releases, Missing: found.Missing, Evidence: p.evidence(inv, c, found.Releases), Advice: p.advice(ctx, inv, c, found.Releases),
 	})
+	for _, service := range append([]string{c.Service}, c.AlsoServices...) {
+		where := inv.Where(service)
+		s := watch.Subject{Service: service, Workloads: where.Workloads, URLs: where.URLs}
+		p.Policy.Verify.Adds(&s)
+		u.Verify.Sees(s)
+	}
 	splices, err := plan.Splices(c)
 	if err != nil {
 		return u, nil, err

@@ -10,6 +10,7 @@ import (
 	"embed"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf16"
 
@@ -41,7 +42,7 @@ var files embed.FS
 // Templates call functions and no methods: an engine that can look for any method
 // has the linker keep all methods of all types, which is a fifth of the program.
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"code": code, "cell": cell, "plain": notes.Plain, "next": next, "level": level, "summary": summary,
+	"code": code, "cell": cell, "plain": notes.Plain, "next": next, "level": level, "summary": summary, "changelog": changelog,
 	"uses": uses, "found": found, "link": link, "upper": strings.ToUpper, "join": strings.Join, "count": count, "lines": changedLines, "short": short,
 	"strong": func(e risk.Evidence) bool { return e.Strength == notes.Strong },
 	"fenced": fenced, "diff": Offer.diff, "answer": answerText, "table": answerTable, "sentence": sentence,
@@ -114,6 +115,38 @@ func message(u plan.Upgrade) string {
 		out = append(out, strings.TrimRight(line, " "))
 	}
 	return strings.TrimSpace(strings.Join(out, "\n")) + "\n"
+}
+
+// maxChanges is how many releases a commit's message names, and maxTitle how
+// many characters of a release's title.
+const (
+	maxChanges = 10
+	maxTitle   = 100
+)
+
+// changelog names the releases between, the newest first, with their titles where
+// they have any.
+func changelog(u plan.Upgrade) string {
+	var out []string
+	titled := false
+	for i, r := range slices.Backward(u.Releases) {
+		if len(out) == maxChanges {
+			out = append(out, fmt.Sprintf("and %d before", i+1))
+			break
+		}
+		line := notes.Plain(r.Tag)
+		if title := []rune(strings.Join(strings.Fields(notes.Plain(r.Name)), " ")); len(title) > 0 && !strings.Contains(r.Tag, string(title)) {
+			if len(title) > maxTitle {
+				title = append(title[:maxTitle], '…')
+			}
+			line, titled = line+": "+string(title), true
+		}
+		out = append(out, line)
+	}
+	if titled {
+		return "\n- " + strings.Join(out, "\n- ")
+	}
+	return " " + strings.Join(out, ", ")
 }
 
 // execute runs a template over values that it is written for; an error is a

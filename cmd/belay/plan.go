@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -75,7 +76,7 @@ Exit status: 0 an upgrade is planned, 3 nothing to do (the reason is printed),
 	c.Flags().StringVar(&f.chart, "chart", "", "`name` of the Helm chart that has a new version, or REPOSITORY/NAME")
 	c.Flags().StringVar(&f.tag, "tag", "", "the new `tag`, or the chart's new version")
 	c.Flags().StringVar(&f.payload, "payload", "", "read the dispatch from a JSON `file`, \"-\" for standard input")
-	c.Flags().StringVar(&f.format, "format", "text", "text, json, diff or markdown (the pull request)")
+	c.Flags().StringVar(&f.format, "format", "text", "text, json, diff or markdown (the pull request; of several steps, the first)")
 	c.Flags().StringVar(&f.notes, "notes", "", "read the release notes from a changelog `file` instead of asking upstream")
 	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "json", "diff", "markdown"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
@@ -147,6 +148,11 @@ func (f *planFlags) run(c *cobra.Command, _ []string) error {
 	if err != nil {
 		return fmt.Errorf("%w%s", err, wayOut(err))
 	}
+	if f.format == "diff" || f.format == "markdown" { // what is opened first, of several steps
+		if err := firstSteps(c.Context(), &pl, inv, &result); err != nil {
+			return err
+		}
+	}
 	if err := write(c.OutOrStdout(), f.format, result, inv); err != nil {
 		return err
 	}
@@ -155,6 +161,20 @@ func (f *planFlags) run(c *cobra.Command, _ []string) error {
 	}
 	if len(result.Upgrades) == 0 {
 		return program.ErrNothing
+	}
+	return nil
+}
+
+// firstSteps puts the step that comes first in the place of each upgrade.
+func firstSteps(ctx context.Context, p *planner.Planner, inv *terraform.Inventory, r *planner.Result) error {
+	for i, u := range r.Upgrades {
+		s, ok, err := p.Step(ctx, inv, *r, planner.Climb{Service: u.Service})
+		if err != nil {
+			return err
+		}
+		if ok {
+			r.Upgrades[i], r.Changes[u.Service] = s.Upgrade, s.Changes
+		}
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/policy"
 	"github.com/belaybot/belay/rules/risk"
+	subject "github.com/belaybot/belay/rules/watch"
 )
 
 // Facts are what has been found out about a candidate.
@@ -132,6 +133,33 @@ func watch(p policy.Policy, level risk.Level, c Candidate) Watch {
 		}
 	}
 	return w
+}
+
+// Sees adds what is looked at after the apply, as the repository and the
+// configuration say it: a workload that is known by its name stands for those
+// that only the Terraform address of a pin was known of.
+func (w *Watch) Sees(subjects ...subject.Subject) {
+	add := func(what string) {
+		if !slices.Contains(w.Targets, what) {
+			w.Targets = append(w.Targets, what)
+		}
+	}
+	for _, s := range subjects {
+		for _, x := range s.Workloads {
+			if x.Namespace != "" {
+				add(x.Namespace + "/" + x.Name)
+			}
+		}
+		for _, url := range s.URLs {
+			add(url)
+		}
+		if s.Monitor != "" {
+			add("Uptime Kuma: " + s.Monitor)
+		}
+		for _, q := range s.Queries {
+			add("Prometheus: " + q.Expr)
+		}
+	}
 }
 
 func warnings(f Facts, u Upgrade) []string {
