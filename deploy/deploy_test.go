@@ -17,6 +17,8 @@ import (
 	"github.com/hashicorp/hcl/v2/hclparse"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -146,7 +148,8 @@ func restricted(t *testing.T, admin kubernetes.Interface, _ *rest.Config, object
 }
 
 // TestTerraformModule parses the module: what it refers to is declared, what
-// is declared is used and described.
+// is declared is used and described, its pods are let in, every Terraform that it
+// is for can evaluate it, and a second plan changes nothing.
 func TestTerraformModule(t *testing.T) {
 	files, err := filepath.Glob("terraform/*.tf")
 	if err != nil || len(files) < 4 {
@@ -181,6 +184,12 @@ func TestTerraformModule(t *testing.T) {
 				declared[b.Labels[0]+"."+b.Labels[1]] = true
 			}
 		}
+		if name == "terraform/main.tf" {
+			settled(t, f.Body.(*hclsyntax.Body))
+		}
+		for _, guard := range guards(f.Body.(*hclsyntax.Body)) {
+			t.Errorf("%s: the if of this for-expression guards an attribute with && or ||, both sides of which are looked at before Terraform 1.12: filter in two steps", guard)
+		}
 		_ = hclsyntax.VisitAll(f.Body.(*hclsyntax.Body), func(n hclsyntax.Node) hcl.Diagnostics {
 			if x, ok := n.(*hclsyntax.ScopeTraversalExpr); ok && len(x.Traversal) > 1 {
 				if attr, ok := x.Traversal[1].(hcl.TraverseAttr); ok {
@@ -213,6 +222,113 @@ func TestTerraformModule(t *testing.T) {
 		}
 		if !strings.Contains(string(readme), "`"+name+"`") {
 			t.Errorf("variable %s is not in the README", name)
+		}
+	}
+}
+
+// settled holds what the pods of the module are not let in without, and what
+// keeps a second plan from finding something to change: the provider writes its
+// own default where the StatefulSet says nothing.
+func settled(t *testing.T, main *hclsyntax.Body) {
+	t.Helper()
+	for _, b := range main.Blocks {
+		if b.Type != "resource" || b.Labels[0] != "kubernetes_stateful_set_v1" {
+			continue
+		}
+		for _, want := range []struct{ path, attribute, is string }{
+			{"spec", "revision_history_limit", "10"},
+			{"spec template spec security_context", "run_as_non_root", "true"},
+			{"spec template spec container security_context", "run_as_non_root", "true"},
+			{"lifecycle", "ignore_changes", "spec.volume_claim_template"},
+		} {
+			if got := attribute(b.Body, strings.Fields(want.path), want.attribute); got != want.is {
+				t.Errorf("the StatefulSet's %s of %s is %q, and has to be %q", want.attribute, want.path, got, want.is)
+			}
+		}
+		return
+	}
+	t.Error("there is no StatefulSet")
+}
+
+// attribute is what a block below a body says, "" where it says nothing: a value,
+// or the names of a list of references, such as "spec.volume_claim_template".
+func attribute(body *hclsyntax.Body, path []string, name string) string {
+	for _, step := range path {
+		i := slices.IndexFunc(body.Blocks, func(b *hclsyntax.Block) bool { return b.Type == step })
+		if i < 0 {
+			return ""
+		}
+		body = body.Blocks[i].Body
+	}
+	a := body.Attributes[name]
+	if a == nil {
+		return ""
+	}
+	if list, ok := a.Expr.(*hclsyntax.TupleConsExpr); ok {
+		var names []string
+		for _, e := range list.Exprs {
+			for _, step := range e.Variables()[0] {
+				switch step := step.(type) {
+				case hcl.TraverseRoot:
+					names = append(names, step.Name)
+				case hcl.TraverseAttr:
+					names = append(names, step.Name)
+				}
+			}
+		}
+		return strings.Join(names, ".")
+	}
+	v, diags := a.Expr.Value(nil)
+	if diags.HasErrors() {
+		return diags.Error()
+	}
+	if v, err := convert.Convert(v, cty.String); err == nil {
+		return v.AsString()
+	}
+	return v.GoString()
+}
+
+// guards are the places of for-expressions whose `if` has an attribute of what it
+// filters on the right of && or ||, as in `if d.kind == "x" && d.ref.name != "y"`.
+func guards(body *hclsyntax.Body) []string {
+	var out []string
+	_ = hclsyntax.VisitAll(body, func(n hclsyntax.Node) hcl.Diagnostics {
+		loop, ok := n.(*hclsyntax.ForExpr)
+		if !ok || loop.CondExpr == nil {
+			return nil
+		}
+		_ = hclsyntax.VisitAll(loop.CondExpr, func(n hclsyntax.Node) hcl.Diagnostics {
+			both, ok := n.(*hclsyntax.BinaryOpExpr)
+			if !ok || both.Op != hclsyntax.OpLogicalAnd && both.Op != hclsyntax.OpLogicalOr {
+				return nil
+			}
+			for _, use := range both.RHS.Variables() {
+				if root := use.RootName(); (root == loop.ValVar || root == loop.KeyVar) && len(use) > 1 {
+					out = append(out, loop.SrcRange.String())
+				}
+			}
+			return nil
+		})
+		return nil
+	})
+	return out
+}
+
+// TestGuards finds the for-expression that no Terraform before 1.12 evaluates.
+func TestGuards(t *testing.T) {
+	for expression, want := range map[string]int{
+		`[for d in local.all : d.ref.name if d.kind == "Binding"]`:                                    0,
+		`[for n in local.names : n if var.wide || n != "narrow"]`:                                     0,
+		`[for d in local.all : d.ref.name if d.kind == "Binding" && d.ref.name != "x"]`:               1,
+		`[for d in local.all : d.ref.name if d.kind == "Binding" && (var.wide || d.ref.name != "x")]`: 2,
+		`{ for k, d in local.all : k => d if d == null || d.on }`:                                     1,
+	} {
+		f, diags := hclparse.NewParser().ParseHCL([]byte("a = "+expression+"\n"), "a.tf")
+		if diags.HasErrors() {
+			t.Fatal(diags)
+		}
+		if got := guards(f.Body.(*hclsyntax.Body)); len(got) != want {
+			t.Errorf("%s: %v, and %d should be found", expression, got, want)
 		}
 	}
 }

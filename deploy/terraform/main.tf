@@ -2,12 +2,21 @@ locals {
   labels     = { "app.kubernetes.io/name" = "belay" }
   namespace  = kubernetes_namespace_v1.belay.metadata[0].name
   app_secret = var.app_secret == null ? "belay-app" : var.app_secret
+  environment = merge(
+    { BELAY_CREDENTIALS = "/run/belay", BELAY_CREDENTIALS_SECRET = "${local.namespace}/${local.app_secret}" },
+    var.host == null ? {} : { BELAY_URL = "https://${var.host}" },
+    var.database_secret == null ? {} : { BELAY_DATABASE_FILE = "/run/database/url" },
+    var.settings, # last, so that a setting wins and no name is there twice
+  )
 }
 
 resource "kubernetes_namespace_v1" "belay" {
   metadata {
-    name   = var.namespace
-    labels = merge(local.labels, { "pod-security.kubernetes.io/enforce" = "restricted" })
+    name = var.namespace
+    labels = merge(local.labels, {
+      "pod-security.kubernetes.io/enforce" = "restricted"
+      "pod-security.kubernetes.io/warn"    = "restricted"
+    })
   }
 }
 
@@ -39,9 +48,10 @@ resource "kubernetes_stateful_set_v1" "belay" {
     labels    = local.labels
   }
   spec {
-    service_name          = "belay"
-    replicas              = var.replicas
-    pod_management_policy = "Parallel"
+    service_name           = "belay"
+    replicas               = var.replicas
+    pod_management_policy  = "OrderedReady"
+    revision_history_limit = 10
     selector {
       match_labels = local.labels
     }
@@ -67,33 +77,23 @@ resource "kubernetes_stateful_set_v1" "belay" {
           image       = var.image
           args        = ["serve"]
           working_dir = "/var/lib/belay"
-          env {
-            name  = "BELAY_CREDENTIALS"
-            value = "/run/belay"
-          }
-          env {
-            name  = "BELAY_CREDENTIALS_SECRET"
-            value = "${local.namespace}/${local.app_secret}"
-          }
           dynamic "env" {
-            for_each = var.host == null ? {} : { BELAY_URL = "https://${var.host}" }
+            for_each = local.environment
             content {
               name  = env.key
               value = env.value
             }
           }
-          dynamic "env" {
-            for_each = var.database_secret == null ? {} : { BELAY_DATABASE_FILE = "/run/database/url" }
-            content {
-              name  = env.key
-              value = env.value
+          env_from { # for settings and secrets that Terraform does not write
+            config_map_ref {
+              name     = "belay"
+              optional = true
             }
           }
-          dynamic "env" {
-            for_each = var.settings
-            content {
-              name  = env.key
-              value = env.value
+          env_from {
+            secret_ref {
+              name     = "belay"
+              optional = true
             }
           }
           dynamic "env_from" {
@@ -139,6 +139,7 @@ resource "kubernetes_stateful_set_v1" "belay" {
           security_context {
             allow_privilege_escalation = false
             read_only_root_filesystem  = true
+            run_as_non_root            = true # the provider writes false where nothing is said
             capabilities {
               drop = ["ALL"]
             }
@@ -206,6 +207,7 @@ resource "kubernetes_stateful_set_v1" "belay" {
   }
 
   lifecycle {
+    ignore_changes = [spec[0].volume_claim_template] # a StatefulSet's cannot be changed
     precondition {
       condition     = var.replicas == 1 || var.database_secret != null
       error_message = "SQLite is for one process: give database_secret, or set replicas to 1."

@@ -2,7 +2,9 @@
 locals {
   documents = [for d in split("\n---\n", file("${path.module}/../rbac.yaml")) : yamldecode(d)]
   roles     = { for d in local.documents : d.metadata.name => d.rules if d.kind == "ClusterRole" }
-  wide      = toset([for d in local.documents : d.roleRef.name if d.kind == "ClusterRoleBinding" && (var.restore_volumes || d.roleRef.name != "belay-volumes")])
+  # Two steps, since && looks at both its sides before Terraform 1.12, and a role has no roleRef.
+  bound = [for d in local.documents : d.roleRef.name if d.kind == "ClusterRoleBinding"]
+  wide  = toset([for r in local.bound : r if var.restore_volumes || r != "belay-volumes"])
 }
 
 resource "kubernetes_cluster_role_v1" "belay" {

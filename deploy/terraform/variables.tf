@@ -14,6 +14,11 @@ variable "host" {
   description = "Name under which GitHub and DIUN reach belay, for an Ingress. Null makes none."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.host != ""
+    error_message = "The host is empty: give a name such as belay.example.org, or null for no Ingress."
+  }
 }
 
 variable "ingress_class" {
@@ -47,7 +52,7 @@ variable "secrets" {
 }
 
 variable "settings" {
-  description = "Variables that are no secrets, such as BELAY_SLACK_CHANNEL."
+  description = "Variables that are no secrets, such as BELAY_SLACK_CHANNEL. They win over those that the module sets."
   type        = map(string)
   default     = {}
 }
@@ -64,19 +69,24 @@ variable "replicas" {
   default     = 1
 
   validation {
-    condition     = var.replicas >= 1
-    error_message = "At least one process has to run."
+    condition     = var.replicas >= 1 && floor(var.replicas) == var.replicas
+    error_message = "At least one process has to run, and half a one cannot: give a whole number from 1."
   }
 }
 
 variable "storage" {
-  description = "Size of the volume for SQLite and the mirrors of repositories."
+  description = "Size of the volume for SQLite and the mirrors of repositories. It applies at the first apply only."
   type        = string
   default     = "2Gi"
+
+  validation {
+    condition     = can(regex("^[0-9]+(\\.[0-9]+)?([EPTGMK]i|[EPTGMk])?$", var.storage)) # 2Gi, 1.5Ti, 500M
+    error_message = "The storage is no size of Kubernetes: give one such as 2Gi or 500M."
+  }
 }
 
 variable "storage_class" {
-  description = "Storage class of the volume. Null is the cluster's default."
+  description = "Storage class of the volume. Null is the cluster's default. It applies at the first apply only."
   type        = string
   default     = null
 }
