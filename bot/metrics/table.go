@@ -84,7 +84,7 @@ var table = []Definition{
 	{Name: "belay_notifications_total", Kind: Counter, Help: "Attempts to tell people, by place and outcome.", Labels: []Label{values("place", "slack", "slack-webhook", "webhook"), values("outcome", "told", "failed", "refused")}},
 
 	{Name: "belay_adviser_questions_total", Kind: Counter, Help: "Upgrades that the adviser was to be asked about, by what came of it.", Labels: []Label{words("outcome", "what came of it")}, Elsewhere: true},
-	{Name: "belay_adviser_tokens_total", Kind: Counter, Help: "Tokens that the adviser has used.", Labels: []Label{words("kind", "read or written")}, Elsewhere: true},
+	{Name: "belay_adviser_tokens_total", Kind: Counter, Help: "Tokens that the adviser has used.", Labels: []Label{values("kind", "input", "output")}, Elsewhere: true},
 
 	{Name: "belay_credential_expiry_timestamp_seconds", Kind: Gauge, Help: "When a credential ends, as seconds since 1970; absent where no end is known.", Labels: []Label{words("credential", "the name of a secret, in lower case: app_key, github_token, …")}, Elsewhere: true},
 	{Name: "belay_credential_seen_timestamp_seconds", Kind: Gauge, Help: "When a credential was last found good, as seconds since 1970; 0 for never.", Labels: []Label{words("credential", "the name of a secret")}, Elsewhere: true},

@@ -40,7 +40,7 @@ func (s *scope) pass(name string, args []*value) *value {
 		return nil
 	}
 	switch name {
-	case "tostring", "nonsensitive", "sensitive", "tomap", "tolist", "toset", "tonumber", "tobool", "chomp", "trimspace", "one", "flatten", "distinct", "sort", "ephemeralasnull":
+	case "tostring", "nonsensitive", "sensitive", "tomap", "tolist", "toset", "tonumber", "tobool", "one", "flatten", "distinct", "sort", "ephemeralasnull":
 		if name == "one" && args[0].kind == kindList {
 			return index(args[0], text("0"))
 		}
@@ -48,6 +48,10 @@ func (s *scope) pass(name string, args []*value) *value {
 			return flattened(args[0], 0)
 		}
 		return args[0]
+	case "trimspace":
+		return trimmed(args[0], strings.TrimSpace)
+	case "chomp":
+		return trimmed(args[0], func(s string) string { return strings.TrimRight(s, "\r\n") })
 	case "format":
 		return format(args)
 	case "join":
@@ -123,6 +127,24 @@ func (s *scope) pass(name string, args []*value) *value {
 		}
 	}
 	return nil
+}
+
+// trimmed is a string without what is cut off its ends, with its place: the
+// version in a file is followed without the newline after it.
+func trimmed(v *value, cut func(string) string) *value {
+	switch v.kind {
+	case kindChoice:
+		var out []*value
+		v.each(func(a *value) { out = append(out, trimmed(a, cut)) })
+		return choice(out...)
+	case kindString:
+		s := v.flatten()
+		rest := cut(s)
+		from := strings.Index(s, rest)
+		return v.slice(from, from+len(rest))
+	case kindUnknown, kindNull, kindObject, kindList:
+	}
+	return v
 }
 
 func flattened(v *value, depth int) *value {

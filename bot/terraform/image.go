@@ -118,6 +118,9 @@ func (w *walker) version(p *pin.Pin, v *value, tag, digest [2]int) {
 		p.Reason = pin.Floating
 	case !image.ValidTag(p.Version):
 		p.Reason, p.Detail = pin.NotAnImage, fmt.Sprintf("%q is not a tag", p.Version)
+		if image.ValidTag(strings.TrimSpace(p.Version)) { // as file() gives it
+			p.Detail += ": put trimspace() around it"
+		}
 	default:
 		if _, err := version.Parse(p.Version); err != nil {
 			p.Reason = pin.Unversioned

@@ -108,12 +108,12 @@ func pinsText(out io.Writer, inv *terraform.Inventory, p policy.Policy) error {
 			note = "not followed: " + why
 		}
 		at := located(n)
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s:%d\t%s\n", n.Service, named(n), n.Version, n.Shape, at.Path, at.Line, note)
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s:%d\t%s\n", oneLine(n.Service), oneLine(named(n)), oneLine(n.Version), n.Shape, oneLine(at.Path), at.Line, oneLine(note))
 	}
 	if err := tw.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\n%d pins in %d services, %d followed\n", len(inv.Pins), len(inv.Services), followed)
+	fmt.Fprintf(out, "\n%s in %s, %d followed\n", counted(len(inv.Pins), "pin", "pins"), counted(len(inv.Services), "service", "services"), followed)
 	for _, problem := range inv.Problems {
 		fmt.Fprintln(out, "problem: "+problemLine(problem))
 	}

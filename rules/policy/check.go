@@ -52,7 +52,7 @@ func (r *reader) check(n *yaml.Node, k *key, at string) {
 		}
 	default:
 		if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
-			r.fail(n, "%s: a %s is expected", at, k.kind)
+			r.fail(n, "%s: %s is expected%s", at, withArticle(k.kind), suchAs(k))
 			return
 		}
 		if text := scalar(n, k); text != "" {
@@ -73,7 +73,7 @@ func (r *reader) checkMapping(n *yaml.Node, k *key, at string) {
 		if n.Tag == "!!null" {
 			return // a key without a value is a key left at its default
 		}
-		r.fail(n, "%s keys are expected here", strings.TrimPrefix(at+":", ":"))
+		r.fail(n, "%s", strings.TrimSpace(strings.TrimPrefix(at+":", ":")+" keys are expected here: "+keysFor(n, k)))
 		return
 	}
 	seen := map[string]bool{}
@@ -106,6 +106,50 @@ func (r *reader) checkMapping(n *yaml.Node, k *key, at string) {
 			r.fail(n, "%s: one of cronjob, volumesnapshot and job is needed", at)
 		}
 	}
+}
+
+// keysFor says what to write in place of a node that has no keys: the node as
+// the value of the first key where it can be that, or the keys there are.
+func keysFor(n *yaml.Node, k *key) string {
+	if k.kind == kindMap {
+		return "write { NAME: … }"
+	}
+	first := k.keys[0]
+	if n.Kind == yaml.ScalarNode && !strings.Contains(n.Value, "\n") && first.kind != kindObject && first.kind != kindMap && first.kind != kindList && scalar(n, first) == "" {
+		return fmt.Sprintf("write { %s: %s }", first.name, n.Value)
+	}
+	var all []string
+	for _, k := range k.keys {
+		all = append(all, k.name)
+	}
+	return "there are " + strings.Join(all, ", ")
+}
+
+func withArticle(k kind) string {
+	if strings.ContainsRune("aeio", rune(k[0])) {
+		return "an " + string(k)
+	}
+	return "a " + string(k)
+}
+
+// suchAs is what a scalar looks like.
+func suchAs(k *key) string {
+	if k.kind == kindWindows {
+		return `, such as "Mon-Fri 09:00-17:00, Sat 10:00-12:00": one text, with commas between the windows`
+	}
+	examples := map[kind]string{kindInt: "3", kindBool: "true", kindDuration: "15m", kindZone: "Europe/Sofia", kindRepo: "immich-app/immich", kindObjName: "dbaas/postgresql-backup",
+		kindWorkload: "links/deployment/web", kindNumber: "0.5", kindURL: "https://links.example.org"}
+	example := k.example
+	if len(k.enum) > 0 {
+		example = k.enum[0]
+	}
+	if example == "" {
+		example = examples[k.kind]
+	}
+	if example == "" {
+		return ""
+	}
+	return ", such as " + example
 }
 
 // nearest suggests the key that was probably meant, or lists those there are.
