@@ -96,14 +96,17 @@ type Adviser struct {
 	why     string
 }
 
-// New makes an Adviser. It returns an error for an address that is no URL.
+// ErrURL goes on from the name of what gives the address.
+var ErrURL = errors.New("is not a URL: give one such as " + DefaultURL)
+
+// New makes an Adviser. It returns an error, ErrURL, for an address that is no URL.
 func New(opts Options) (*Adviser, error) {
 	if opts.URL == "" {
 		opts.URL = DefaultURL
 	}
 	u, err := url.Parse(opts.URL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
-		return nil, errors.New("--adviser-url is not a URL: give one such as " + DefaultURL)
+		return nil, fmt.Errorf("--adviser-url (BELAY_ADVISER_URL) %w", ErrURL)
 	}
 	if opts.Model == "" {
 		opts.Model = DefaultModel

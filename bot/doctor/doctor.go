@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -47,6 +48,7 @@ type Line struct {
 type Options struct {
 	App           *github.App
 	AppProblem    string // why there is no App
+	AppDo         string // what to do about it; "": create one
 	WebhookSecret func() string
 	DiunToken     func() string
 
@@ -59,13 +61,16 @@ type Options struct {
 	Kuma          *probe.Kuma
 	Prometheus    *probe.Prometheus
 	Woodpecker    *probe.Woodpecker
-	Registries    []string // addresses: "https://ghcr.io"
-	HTTP          *http.Client
+	// Why what was configured could not be made, "" where it could.
+	KumaProblem, PrometheusProblem, WoodpeckerProblem, AdviserProblem string
+	Registries                                                        []string // addresses: "https://ghcr.io"
+	HTTP                                                              *http.Client
 
-	State       store.Options
-	Ready       func(ctx context.Context) error                       // asks the running belay; nil: do not ask
-	Dispatched  func(ctx context.Context) (last time.Time, err error) // from DIUN; zero: never
-	Credentials *credentials.Registry
+	State        store.Options
+	StateProblem string                                                // why it is not known where the state is
+	Ready        func(ctx context.Context) error                       // asks the running belay; nil: do not ask
+	Dispatched   func(ctx context.Context) (last time.Time, err error) // from DIUN; zero: never
+	Credentials  *credentials.Registry
 
 	Patience time.Duration // for one question; 0 is 20 seconds
 	Now      func() time.Time
@@ -91,6 +96,21 @@ func (r *report) add(s State, text, do string)  { r.lines = append(r.lines, Line
 
 // trouble reports an error, with what to do where nothing better is known.
 func (r *report) trouble(err error, do string) { r.todo(oneLine(err.Error()), do) }
+
+// hint matches the end of an error that says itself what to do: "the token is not
+// valid: set BELAY_SLACK_TOKEN to the App's bot token"; not "dial tcp: connect:
+// connection refused".
+var hint = regexp.MustCompile(`: ((?:set|give|correct|choose|check|invite|leave|see) .+)$`)
+
+// advised reports an error with the way out that it names itself, or else with
+// what to do.
+func (r *report) advised(text, do string) {
+	text = oneLine(text)
+	if m := hint.FindStringSubmatchIndex(text); m != nil {
+		text, do = text[:m[0]], text[m[2]:m[3]]
+	}
+	r.todo(text, do)
+}
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,7 +51,7 @@ func (d *doctor) configured(f func(name string, p policy.Policy)) {
 
 func (d *doctor) github(ctx context.Context, say *report) {
 	if d.App == nil {
-		say.todo(d.AppProblem, "open /setup of belay serve to create the App, or set BELAY_APP_ID and BELAY_APP_KEY_FILE of the one that there is")
+		say.todo(oneLine(d.AppProblem), cmp.Or(d.AppDo, "open /setup of belay serve to create the App, or set BELAY_APP_ID and BELAY_APP_KEY_FILE of the one that there is"))
 		return
 	}
 	self, skew, err := d.App.Self(ctx)

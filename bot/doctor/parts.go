@@ -15,6 +15,10 @@ import (
 )
 
 func (d *doctor) state(ctx context.Context, say *report) {
+	if d.StateProblem != "" {
+		say.advised(d.StateProblem, "correct what is named there")
+		return
+	}
 	got, err := store.Inspect(ctx, d.State)
 	switch {
 	case err != nil:
@@ -56,7 +60,7 @@ func (d *doctor) diun(ctx context.Context, say *report) {
 	last, err := d.Dispatched(ctx)
 	switch age := d.Now().Sub(last); {
 	case err != nil:
-		say.trouble(err, "")
+		say.advised(err.Error(), "see whether belay serve runs, and whether --server (BELAY_SERVER) and BELAY_DIUN_TOKEN are its own")
 	case last.IsZero():
 		say.note("no dispatch has come from DIUN yet", "let DIUN's webhook notifier POST to https://HOST/diun (docs/diun.md), or try belay dispatch")
 	case age > quiet:
@@ -69,11 +73,11 @@ func (d *doctor) diun(ctx context.Context, say *report) {
 func (d *doctor) slack(ctx context.Context, say *report) {
 	switch {
 	case d.NotifyProblem != "":
-		say.todo(d.NotifyProblem, "")
+		say.advised(d.NotifyProblem, "correct what is named there; docs/operate.md has every setting")
 	case d.Notify.SlackToken != nil:
 		who, err := notify.Reach(ctx, d.Notify)
 		if err != nil {
-			say.trouble(fmt.Errorf("slack: %w", err), "")
+			say.advised(fmt.Sprintf("slack: %s", err), "see whether Slack can be reached from here, and BELAY_SLACK_TOKEN")
 			return
 		}
 		say.ok("Slack knows the bot: %s, for the channel %s", who, d.Notify.SlackChannel)
@@ -94,10 +98,12 @@ func (d *doctor) kuma(ctx context.Context, say *report) {
 		monitored = monitored || len(p.Verify.Kuma.Monitors) > 0
 	})
 	switch {
+	case d.KumaProblem != "":
+		say.advised(d.KumaProblem, "")
 	case d.Kuma != nil:
 		n, err := d.Kuma.Reach(ctx, page)
 		if err != nil {
-			say.trouble(err, "")
+			say.advised(err.Error(), "see whether it can be reached from here, and --kuma-url (BELAY_KUMA_URL)")
 			return
 		}
 		say.ok("Uptime Kuma answers with %d monitors", n)
@@ -112,9 +118,11 @@ func (d *doctor) prometheus(ctx context.Context, say *report) {
 	asked := false
 	d.configured(func(_ string, p policy.Policy) { asked = asked || len(p.Verify.Prometheus.Queries) > 0 })
 	switch {
+	case d.PrometheusProblem != "":
+		say.advised(d.PrometheusProblem, "")
 	case d.Prometheus != nil:
 		if err := d.Prometheus.Reach(ctx); err != nil {
-			say.trouble(err, "")
+			say.advised(err.Error(), "see whether it can be reached from here, and --prometheus-url (BELAY_PROMETHEUS_URL)")
 			return
 		}
 		say.ok("Prometheus answers")
@@ -136,10 +144,12 @@ func (d *doctor) woodpecker(ctx context.Context, say *report) {
 		}
 	})
 	switch {
+	case d.WoodpeckerProblem != "":
+		say.advised(d.WoodpeckerProblem, "")
 	case d.Woodpecker != nil:
 		who, err := d.Woodpecker.Reach(ctx, names...)
 		if err != nil {
-			say.trouble(err, "")
+			say.advised(err.Error(), "see whether it can be reached from here, and --woodpecker-url (BELAY_WOODPECKER_URL)")
 			return
 		}
 		say.ok("%s", strings.TrimSuffix("Woodpecker takes the token of "+who+", who sees "+strings.Join(names, ", "), ", who sees "))
@@ -165,6 +175,9 @@ func (d *doctor) registries(ctx context.Context, say *report) {
 }
 
 func (d *doctor) credentials(ctx context.Context, say *report) {
+	if d.AdviserProblem != "" {
+		say.advised(d.AdviserProblem, "")
+	}
 	if d.Credentials == nil {
 		return
 	}

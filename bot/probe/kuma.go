@@ -56,7 +56,7 @@ type monitor struct {
 
 // NewKuma makes the observer. The error says what is wrong with the address.
 func NewKuma(opts KumaOptions) (*Kuma, error) {
-	s, err := newServer("uptime kuma", "BELAY_KUMA_URL", opts.URL, nil)
+	s, err := newServer("uptime kuma", "--kuma-url (BELAY_KUMA_URL)", opts.URL, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ type PrometheusOptions struct {
 
 // NewPrometheus makes the observer. The error says what is wrong with the address.
 func NewPrometheus(opts PrometheusOptions) (*Prometheus, error) {
-	s, err := newServer("prometheus", "BELAY_PROMETHEUS_URL", opts.URL, bearer(opts.Token))
+	s, err := newServer("prometheus", "--prometheus-url (BELAY_PROMETHEUS_URL)", opts.URL, bearer(opts.Token))
 	if err != nil {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ const (
 
 // NewWoodpecker makes the client. The error says what is wrong with the address.
 func NewWoodpecker(opts WoodpeckerOptions) (*Woodpecker, error) {
-	s, err := newServer("woodpecker", "BELAY_WOODPECKER_URL", opts.URL, bearer(opts.Token))
+	s, err := newServer("woodpecker", "--woodpecker-url (BELAY_WOODPECKER_URL)", opts.URL, bearer(opts.Token))
 	if err != nil {
 		return nil, err
 	}

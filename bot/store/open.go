@@ -15,7 +15,7 @@ import (
 func (s *Store) openPostgres(ctx context.Context, opts Options) error {
 	s.name = "the database"
 	if opts.Postgres == nil {
-		return errors.New("--database: this program keeps its state in SQLite alone")
+		return errors.New("BELAY_DATABASE (--database): this program keeps its state in SQLite alone")
 	}
 	p, err := opts.Postgres(ctx, opts.Database)
 	if err != nil {

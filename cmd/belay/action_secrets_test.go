@@ -35,7 +35,7 @@ func TestActionStartsNoPrograms(t *testing.T) {
 	for name, given := range map[string]string{"in one line": string(line), "in several": string(lines), "in a file": file} {
 		t.Run(name, func(t *testing.T) {
 			r := w.run("schedule", map[string]any{}, map[string]string{"kubeconfig": given})
-			if r.code != 2 || !strings.Contains(r.stdout, "::error::--kubeconfig: its credentials come from a program (exec: sh)") || !strings.Contains(r.logs, "docs/action.md") {
+			if r.code != 2 || !strings.Contains(r.stdout, "::error::input kubeconfig: its credentials come from a program (exec: sh)") || !strings.Contains(r.logs, "docs/action.md") {
 				t.Errorf("ended with %d\n%s\n%s", r.code, r.stdout, r.logs)
 			}
 		})
@@ -80,7 +80,7 @@ func TestActionAsksTheAdviser(t *testing.T) {
 		}
 	}
 	r := newWorkflows(t, nil).run("schedule", map[string]any{}, map[string]string{"adviser-key": "sk-ant-something", "adviser-url": "nowhere"})
-	if r.code != 2 || !strings.Contains(r.stdout, "adviser-url is not a URL") {
+	if r.code != 2 || !strings.Contains(r.stdout, "::error::input adviser-url is not a URL") {
 		t.Errorf("ended with %d\n%s", r.code, r.stdout)
 	}
 }

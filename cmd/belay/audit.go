@@ -31,11 +31,12 @@ type auditAsk struct {
 func newAudit() *cobra.Command {
 	var r remote
 	var ask auditAsk
+	var postgres string
 	c := &cobra.Command{
 		Use:   "audit",
 		Short: "Export the audit trail: who did what to which upgrade, when and why",
 		Long: `Audit prints the trail as JSON lines, oldest first, one for each event. It asks a
-running belay, or with --state (or BELAY_DATABASE) reads the state itself; SQLite
+running belay, or with --state or --database (or BELAY_DATABASE) reads the state itself; SQLite
 lets only one process have it, so stop belay serve for that.
 
 Every line has an id that grows: --after ID goes on behind it, so that a repeated
@@ -57,11 +58,11 @@ stand apart: --freezes prints who froze what, when, why, and who ended it.`,
 			if ask.freezes && (ask.Service != "" || ask.Upgrade != "" || ask.After != 0) {
 				return program.Usage(errors.New("--freezes goes with --repo and --since alone: a freeze is of a repository, and has no id"))
 			}
-			database, err := program.Secret("DATABASE")
+			database, err := databaseOf(postgres)
 			if err != nil {
-				return program.Usage(err)
+				return err
 			}
-			if ask.state != "" || database != "" && !c.Flags().Changed("server") {
+			if ask.state != "" || postgres != "" || database != "" && !c.Flags().Changed("server") {
 				return auditState(c.Context(), ask, database, c.OutOrStdout())
 			}
 			if ask.freezes {
@@ -78,6 +79,7 @@ stand apart: --freezes prints who froze what, when, why, and who ended it.`,
 	c.Flags().StringVar(&ask.since, "since", "", "only what happened since this `time`: 2026-03-04, 2026-03-04T05:06:07Z, or 36h ago as 36h")
 	c.Flags().Int64Var(&ask.After, "after", 0, "go on after the event with this `id`")
 	c.Flags().BoolVar(&ask.freezes, "freezes", false, "the freezes in place of the events of upgrades")
+	databaseFlag(c, &postgres)
 	_ = c.MarkFlagDirname("state")
 	return c
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -37,6 +36,8 @@ func (r *remote) flags(c *cobra.Command) {
 	c.Flags().StringVar(&r.server, "server", address, "`URL` of the running belay [$BELAY_SERVER]")
 }
 
+var errNoToken = program.Usage(errors.New("BELAY_DIUN_TOKEN is not set: it has to be the one that the server knows"))
+
 // do sends a request with the token, and returns the answer's status and body.
 func (r *remote) do(ctx context.Context, method, path string, body []byte) (int, []byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(r.within, 30*time.Second))
@@ -50,10 +51,18 @@ func (r *remote) do(ctx context.Context, method, path string, body []byte) (int,
 	return resp.StatusCode, data, err
 }
 
+// right says whether the server's address is one that can be asked.
+func (r *remote) right() error {
+	if !program.WebURL(r.server) {
+		return program.Usage(fmt.Errorf("--server %q is not a URL of http or https: give one such as http://belay.example.org", r.server))
+	}
+	return nil
+}
+
 // open sends a request with the token, and returns the answer to be read.
 func (r *remote) open(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
-	if u, err := url.Parse(r.server); err != nil || u.Host == "" {
-		return nil, program.Usage(fmt.Errorf("--server %q is not a URL: give one such as http://belay.example.org", r.server))
+	if err := r.right(); err != nil {
+		return nil, err
 	}
 	token := r.token
 	if token == "" {
@@ -63,7 +72,7 @@ func (r *remote) open(ctx context.Context, method, path string, body []byte) (*h
 		}
 	}
 	if token == "" {
-		return nil, program.Usage(errors.New("BELAY_DIUN_TOKEN is not set: it has to be the one that the server knows"))
+		return nil, errNoToken
 	}
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(r.server, "/")+path, bytes.NewReader(body))
 	if err != nil {
@@ -123,6 +132,9 @@ were opened, or why there is nothing to do.`,
 				}
 				body = data
 			} else {
+				if image == "" && tag == "" {
+					return program.Usage(errors.New("--image and --tag, or --payload with a JSON file: one of them is needed (see belay dispatch --help)"))
+				}
 				if _, err := intake.New(image, tag); err != nil {
 					return program.Usage(fmt.Errorf("--image and --tag: %w", err))
 				}

@@ -64,12 +64,9 @@ Exit status: 0, 1 when something has to be done, 2 for bad use.`,
 }
 
 func (f *doctorFlags) run(c *cobra.Command, _ []string) error {
-	opts, err := f.options()
+	lines := doctor.Examine(c.Context(), f.options())
+	err := c.Context().Err()
 	if err != nil {
-		return err
-	}
-	lines := doctor.Examine(c.Context(), opts)
-	if err := c.Context().Err(); err != nil {
 		return err
 	}
 	if f.json {
@@ -106,19 +103,21 @@ func doctorText(out io.Writer, lines []doctor.Line) error {
 
 // options are the parts as belay serve would make them. What cannot be made is
 // a line of the doctor's, and no error.
-func (f *doctorFlags) options() (doctor.Options, error) {
+func (f *doctorFlags) options() doctor.Options {
 	opts := doctor.Options{Roles: deploy.RBAC, Patience: f.patience, HTTP: &http.Client{Timeout: f.patience}}
 	p, err := f.app.parts(os.Stderr)
 	if err == nil {
-		if opts.App, err = github.New(p.github); err != nil {
-			return opts, program.Usage(err)
-		}
-	} else {
-		opts.AppProblem = err.Error()
+		opts.App, err = github.New(p.github)
 	}
-	database, err := program.Secret("DATABASE")
 	if err != nil {
-		return opts, program.Usage(err)
+		opts.AppProblem = err.Error()
+		if !errors.Is(err, errNoApp) {
+			opts.AppDo = "correct what is named there; the App's settings on GitHub show its number, and make a key"
+		}
+	}
+	database, err := databaseOf(f.app.postgres)
+	if err != nil {
+		opts.StateProblem = err.Error()
 	}
 	opts.State = store.Options{Dir: f.app.state, Database: database, Postgres: pool.Open}
 	opts.WebhookSecret, opts.DiunToken = program.Rotating("WEBHOOK_SECRET"), program.Rotating("DIUN_TOKEN")
@@ -127,7 +126,7 @@ func (f *doctorFlags) options() (doctor.Options, error) {
 		keepSecrets(f.see, p.credentials)
 		// The adviser's keys are listed by making one; nothing is asked of it here.
 		if _, err := f.ask.Open(nil, p.credentials, program.AdviserCredentials(), p.log); err != nil {
-			return opts, err
+			opts.AdviserProblem = err.Error()
 		}
 	}
 	if opts.Notify, err = f.tell.Options(); err != nil {
@@ -139,11 +138,12 @@ func (f *doctorFlags) options() (doctor.Options, error) {
 		}
 	}
 	opts.Ready, opts.Dispatched = f.ready, f.dispatched
-	return opts, f.observers(&opts)
+	f.observers(&opts)
+	return opts
 }
 
 // observers adds what sees the cluster and the services.
-func (f *doctorFlags) observers(opts *doctor.Options) error {
+func (f *doctorFlags) observers(opts *doctor.Options) {
 	config, err := f.see.Cluster()
 	if config != nil {
 		config.Timeout = f.patience
@@ -152,13 +152,20 @@ func (f *doctorFlags) observers(opts *doctor.Options) error {
 	if err != nil {
 		opts.ClusterProblem = err.Error()
 	}
-	p, err := f.see.Probes()
+	p := f.see.Probes()
 	opts.Kuma, opts.Prometheus, opts.Woodpecker = p.Kuma, p.Prometheus, p.Woodpecker
-	return err
+	for text, problem := range map[*string]error{&opts.KumaProblem: p.KumaProblem, &opts.PrometheusProblem: p.PrometheusProblem, &opts.WoodpeckerProblem: p.WoodpeckerProblem} {
+		if problem != nil {
+			*text = problem.Error()
+		}
+	}
 }
 
 // ready asks the running belay whether it is.
 func (f *doctorFlags) ready(ctx context.Context) error {
+	if err := f.server.right(); err != nil {
+		return err
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(f.server.server, "/")+"/readyz", nil)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -29,13 +30,14 @@ import (
 // appFlags say which App on which GitHub, and where the state is.
 type appFlags struct {
 	state, url, api, upstreamAPI, cache string
-	credentials                         string
+	credentials, postgres               string
 	appID                               int64
 	debug                               bool
 }
 
 func (f *appFlags) flags(c *cobra.Command) {
 	c.Flags().StringVar(&f.state, "state", "belay-state", "`directory` of the state: SQLite and the mirrors")
+	databaseFlag(c, &f.postgres)
 	c.Flags().StringVar(&f.credentials, "credentials", os.Getenv("BELAY_CREDENTIALS"), "`directory` from which secrets are read that no variable gives, and to which /setup writes them; credentials in --state when empty [$BELAY_CREDENTIALS]")
 	c.Flags().Int64Var(&f.appID, "app-id", 0, "`number` of the GitHub App [$BELAY_APP_ID]")
 	c.Flags().StringVar(&f.url, "github-url", "https://github.com", "`URL` of GitHub; of GitHub Enterprise, https://HOST")
@@ -45,6 +47,52 @@ func (f *appFlags) flags(c *cobra.Command) {
 	c.Flags().BoolVar(&f.debug, "debug", false, "log every decision")
 	_ = c.MarkFlagDirname("state")
 	_ = c.MarkFlagDirname("credentials")
+}
+
+func databaseFlag(c *cobra.Command, address *string) {
+	c.Flags().StringVar(address, "database", "", "`URL` of PostgreSQL, postgres://USER:PASSWORD@HOST/NAME, in place of SQLite in --state; other users of the machine see a flag, so better as $BELAY_DATABASE, or in a file that its twin with _FILE names")
+}
+
+// databaseOf is where PostgreSQL is: what the flag says, or the environment. ""
+// is SQLite.
+func databaseOf(flag string) (string, error) {
+	if flag != "" {
+		return flag, nil
+	}
+	address, err := program.Secret("DATABASE")
+	if err != nil {
+		return "", program.Usage(err)
+	}
+	return address, nil
+}
+
+// errNoApp means that no App is given at all.
+var errNoApp = errors.New("--app-id is missing: the App's number, as GitHub's settings of the App show it (or BELAY_APP_ID)")
+
+// id is the number of the App.
+func (f *appFlags) id() (int64, error) {
+	if f.appID < 0 {
+		return 0, fmt.Errorf("--app-id %d is not the App's number: GitHub's settings of the App show it", f.appID)
+	}
+	if f.appID > 0 {
+		return f.appID, nil
+	}
+	text, err := program.Secret("APP_ID")
+	if err != nil {
+		return 0, err
+	}
+	if text == "" {
+		return 0, errNoApp
+	}
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || id <= 0 {
+		name := "BELAY_APP_ID"
+		if os.Getenv(name) == "" {
+			name += "_FILE"
+		}
+		return 0, fmt.Errorf("%s: %q is not the App's number: GitHub's settings of the App show it", name, text)
+	}
+	return id, nil
 }
 
 func (f *appFlags) logger(out io.Writer) *slog.Logger {
@@ -62,18 +110,9 @@ func (f *appFlags) parts(out *os.File) (parts, error) {
 	if err != nil {
 		return p, err
 	}
-	if p.database, err = program.Secret("DATABASE"); err != nil {
+	id, err := f.id()
+	if err != nil {
 		return p, program.Usage(err)
-	}
-	id := f.appID
-	if id == 0 {
-		text, err := program.Secret("APP_ID")
-		if err != nil {
-			return p, program.Usage(err)
-		}
-		if _, err := fmt.Sscanf(text, "%d", &id); err != nil || id <= 0 {
-			return p, program.Usage(errors.New("--app-id is missing: the App's number, as GitHub's settings of the App show it (or BELAY_APP_ID)"))
-		}
 	}
 	key, err := program.Secret("APP_KEY")
 	if err != nil {
@@ -188,7 +227,8 @@ which is read again when it is needed:
   BELAY_WEBHOOK_SECRET            of its webhooks
   BELAY_DIUN_TOKEN                what DIUN sends as Authorization: Bearer TOKEN
   BELAY_GITHUB_CLIENT_SECRET      of the App, for people who sign in to the page
-  BELAY_DATABASE                  postgres://…, in place of SQLite in --state
+  BELAY_DATABASE                  postgres://…, in place of SQLite in --state;
+                                  --database says the same, for all to see
   BELAY_SLACK_TOKEN               a Slack bot's, for --slack-channel
   BELAY_SLACK_WEBHOOK             address of a Slack incoming webhook, in place of a bot
   BELAY_NOTIFY_WEBHOOK            address that gets every event as JSON
@@ -204,11 +244,17 @@ which is read again when it is needed:
     belay serve --app-id 1042 --state /var/lib/belay`,
 		Args: program.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if workers < 1 {
+				return program.Usage(fmt.Errorf("--workers %d: one at least has to work", workers))
+			}
 			if err := set.first(c.Context(), &f, see.Kubeconfig, listen); err != nil {
 				return err
 			}
 			p, err := f.parts(os.Stderr)
 			if err != nil {
+				return err
+			}
+			if p.database, err = databaseOf(f.postgres); err != nil {
 				return err
 			}
 			if p.webhookSecret() == "" {
@@ -278,6 +324,9 @@ with what was found.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			p, err := f.parts(os.Stderr)
 			if err != nil {
+				return err
+			}
+			if p.database, err = databaseOf(f.postgres); err != nil {
 				return err
 			}
 			p.idle = true // a watch without observers, or an upgrade without a cluster, would end at once

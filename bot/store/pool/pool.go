@@ -18,12 +18,12 @@ import (
 func Open(ctx context.Context, address string) (store.Postgres, error) {
 	p, err := pgxpool.New(ctx, address)
 	if err != nil {
-		return store.Postgres{}, errors.New("--database: not a PostgreSQL address: give postgres://USER:PASSWORD@HOST/NAME") // the cause may show the password
+		return store.Postgres{}, errors.New("BELAY_DATABASE (--database) is not a PostgreSQL address: give postgres://USER:PASSWORD@HOST/NAME") // the cause may show the password
 	}
 	c := p.Config().ConnConfig
 	if err := p.Ping(ctx); err != nil {
 		p.Close()
-		return store.Postgres{}, fmt.Errorf("--database: %s:%d does not answer: %w", c.Host, c.Port, err)
+		return store.Postgres{}, fmt.Errorf("the database of BELAY_DATABASE (--database) at %s:%d does not answer: %w", c.Host, c.Port, err)
 	}
 	return store.Postgres{DB: stdlib.OpenDBFromPool(p), Name: fmt.Sprintf("PostgreSQL on %s, database %s", c.Host, c.Database), Close: p.Close}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -148,6 +149,9 @@ func (f *actionFlags) adviser(in action.Inputs, memory advise.Memory, log *slog.
 		f.ask.url = in.AdviserURL
 	}
 	a, err := f.ask.Open(memory, nil, adviserKeys(in), log)
+	if in.AdviserURL != "" && errors.Is(err, advise.ErrURL) {
+		return nil, Usage(fmt.Errorf("input adviser-url %w", advise.ErrURL))
+	}
 	if err != nil || !a.On() {
 		return nil, err
 	}

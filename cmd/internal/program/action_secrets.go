@@ -84,6 +84,9 @@ func isText(kubeconfig string) bool {
 
 // kubeconfig writes the cluster's credentials where only this process reads them.
 func (f *actionFlags) kubeconfig(text, dir string) error {
+	if text != "" {
+		f.see.named = "input kubeconfig"
+	}
 	switch {
 	case text == "":
 		return nil

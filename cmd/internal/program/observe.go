@@ -1,6 +1,7 @@
 package program
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,7 +20,8 @@ type SeeFlags struct {
 	Kubeconfig                   string // name of a file
 	Kuma, Prometheus, Woodpecker string // addresses
 
-	noPrograms bool // none may be started for the cluster's credentials
+	named      string // what names the kubeconfig; "" is the flag
+	noPrograms bool   // none may be started for the cluster's credentials
 }
 
 // Flags adds them to a command.
@@ -44,48 +46,51 @@ func (f *SeeFlags) Cluster() (*rest.Config, error) {
 	if f.Kubeconfig == "" && os.Getenv("KUBECONFIG") == "" && os.Getenv("KUBERNETES_SERVICE_HOST") == "" {
 		return nil, nil
 	}
+	named := cmp.Or(f.named, "--kubeconfig")
+	if f.Kubeconfig == "" && os.Getenv("KUBECONFIG") != "" {
+		named = "KUBECONFIG"
+	}
 	config, err := cluster.LoadConfig(f.Kubeconfig)
 	if err != nil {
-		return nil, fmt.Errorf("--kubeconfig: %w", err)
+		return nil, fmt.Errorf("%s: %w", named, err)
 	}
 	if f.noPrograms && config.ExecProvider != nil {
-		return nil, fmt.Errorf("--kubeconfig: its credentials come from a program (exec: %s), which is not started beside the secrets of a workflow: have a step before write a kubeconfig with a token that ends soon, see docs/action.md", config.ExecProvider.Command)
+		return nil, fmt.Errorf("%s: its credentials come from a program (exec: %s), which is not started beside the secrets of a workflow: have a step before write a kubeconfig with a token that ends soon, see docs/action.md", named, config.ExecProvider.Command)
 	}
 	return config, nil
 }
 
-// Probes are what else sees services and CI; what is nil is not configured.
+// Probes are what else sees services and CI; what is nil is not configured, or
+// its problem says why there is none.
 type Probes struct {
 	Kuma       *probe.Kuma
 	Prometheus *probe.Prometheus
 	Woodpecker *probe.Woodpecker
+
+	KumaProblem, PrometheusProblem, WoodpeckerProblem error
 }
 
 // Probes makes the clients of what is configured.
-func (f *SeeFlags) Probes() (Probes, error) {
+func (f *SeeFlags) Probes() Probes {
 	var p Probes
-	var kuma, prometheus, woodpecker error
 	if f.Kuma != "" {
-		p.Kuma, kuma = probe.NewKuma(probe.KumaOptions{URL: f.Kuma, Key: Rotating("KUMA_KEY")})
+		p.Kuma, p.KumaProblem = probe.NewKuma(probe.KumaOptions{URL: f.Kuma, Key: Rotating("KUMA_KEY")})
 	}
 	if f.Prometheus != "" {
-		p.Prometheus, prometheus = probe.NewPrometheus(probe.PrometheusOptions{URL: f.Prometheus, Token: Rotating("PROMETHEUS_TOKEN")})
+		p.Prometheus, p.PrometheusProblem = probe.NewPrometheus(probe.PrometheusOptions{URL: f.Prometheus, Token: Rotating("PROMETHEUS_TOKEN")})
 	}
 	if f.Woodpecker != "" {
-		p.Woodpecker, woodpecker = probe.NewWoodpecker(probe.WoodpeckerOptions{URL: f.Woodpecker, Token: Rotating("WOODPECKER_TOKEN")})
+		p.Woodpecker, p.WoodpeckerProblem = probe.NewWoodpecker(probe.WoodpeckerOptions{URL: f.Woodpecker, Token: Rotating("WOODPECKER_TOKEN")})
 	}
-	if err := errors.Join(kuma, prometheus, woodpecker); err != nil {
-		return p, Usage(err)
-	}
-	return p, nil
+	return p
 }
 
 // Open prepares the clients. None of them is spoken to yet.
 func (f *SeeFlags) Open(log *slog.Logger) (Observing, error) {
 	o := Observing{Observers: []reconcile.Observer{probe.NewHTTP(probe.HTTPOptions{})}, Close: func() {}}
-	p, err := f.Probes()
-	if err != nil {
-		return o, err
+	p := f.Probes()
+	if err := errors.Join(p.KumaProblem, p.PrometheusProblem, p.WoodpeckerProblem); err != nil {
+		return o, Usage(err)
 	}
 	config, err := f.Cluster()
 	switch {
