@@ -88,6 +88,7 @@ func (t tree) Files(ctx context.Context) ([]terraform.File, error) {
 type Result struct {
 	plan.Plan
 	Refused string                        // why the dispatch asks for nothing at all, or ""
+	Unused  bool                          // what the dispatch names is pinned nowhere
 	Changes map[string][]terraform.Change // by service
 
 	found    map[string]found // by service: what Step needs
@@ -135,7 +136,7 @@ func (p *Planner) Plan(ctx context.Context, inv *terraform.Inventory, d plan.Dis
 		out.Changes[u.Service], out.found[u.Service] = changes, found{candidate: c, notes: n}
 	}
 	if len(targets) == 0 {
-		out.Refused = nowhere(d, warnings)
+		out.Refused, out.Unused = nowhere(d, warnings), true
 	}
 	return out, nil
 }

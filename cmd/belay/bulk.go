@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,7 +48,8 @@ limit does not let start waits on the server; --limit gives this run a limit of
 its own, in the same window of time.
 
 Exit status: 0 sent, with --wait and all well; 3 nothing to do; 2 bad use or
-input; 1 failed, or, with --wait, an upgrade did.`,
+input; 1 failed, or none of the pins could be looked up, or, with --wait, an
+upgrade failed.`,
 		Example: `  belay bulk --outdated --dry-run                 what is behind in this repository; needs no server
   belay bulk --outdated --limit 12 --yes --wait
   belay bulk images.csv
@@ -109,7 +111,7 @@ func (f *bulkFlags) run(c *cobra.Command, args []string) error {
 			printRows(c.OutOrStdout(), "RISK", work.rows)
 			fmt.Fprintln(c.OutOrStdout(), work.summary)
 		}
-		return program.ErrNothing
+		return cmp.Or(work.unknown, program.ErrNothing)
 	}
 	if f.dryRun {
 		return nil
@@ -129,6 +131,7 @@ type bulkWork struct {
 	dispatches []plan.Dispatch
 	rows       []bulkRow // what is not sent, and why
 	summary    string
+	unknown    error // why it is not known whether there is anything to send; nil: it is
 	plan       func(ctx context.Context, d plan.Dispatch) ([]bulkRow, error)
 }
 
@@ -159,6 +162,9 @@ func (f *bulkFlags) readList(name string, in io.Reader) (bulkWork, error) {
 // preview shows what would happen.
 func (f *bulkFlags) preview(ctx context.Context, c *cobra.Command, show *progress, work *bulkWork) error {
 	rows, err := planAll(ctx, show, work.dispatches, work.plan)
+	if errors.Is(err, errNoToken) && f.dryRun {
+		return fmt.Errorf("%w. The server plans what is in a list; without one only --outdated --dry-run works", err)
+	}
 	if err != nil {
 		return err
 	}

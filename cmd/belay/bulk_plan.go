@@ -169,6 +169,13 @@ func (f *bulkFlags) lookUp(ctx context.Context, show *progress) (bulkWork, error
 	if kept := len(out.rows) - unknown(rows); kept > 0 {
 		out.summary += fmt.Sprintf(", %d kept back by an annotation", kept)
 	}
+	if n := unknown(rows); n > 0 && len(out.dispatches) == 0 && newest == 0 && len(out.rows) == n {
+		way := "see whether the registries can be reached from here; the table has what each pin's answered"
+		if f.offline {
+			way = "drop --offline"
+		}
+		out.unknown = fmt.Errorf("what is outdated is not known, since no pin could be looked up (%d were tried): %s", n, way)
+	}
 	out.plan = planHere(inv, p, client)
 	return out, nil
 }

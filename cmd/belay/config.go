@@ -17,9 +17,8 @@ func newConfig() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "config",
 		Short: "Check the configuration, print its schema, import an older one",
-		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	program.NoCommand(c)
 	c.AddCommand(newConfigCheck(), newConfigSchema(), newConfigImport())
 	return c
 }

@@ -71,12 +71,28 @@ Release notes are then looked up on GitHub, as belay plan does.`,
 	c.Flags().BoolVar(&f.offline, "offline", false, "with --repo: ask nobody for release notes, use cached answers only")
 	c.Flags().StringVar(&f.listen, "listen", "127.0.0.1:0", "`address` at which belay serve listens")
 	_ = c.MarkFlagDirname("repo")
-	c.MarkFlagsMutuallyExclusive("plan", "keep", "repo")
-	c.MarkFlagsMutuallyExclusive("plan", "kube", "repo")
 	return c
 }
 
+// contradiction is the error of flags that cannot be meant together.
+func (f *demoFlags) contradiction() error {
+	switch {
+	case f.repo != "" && f.plan:
+		return program.Usage(errors.New("--repo and --plan cannot be meant together: --repo waits for dispatches, and belay plan --repo says what one would do"))
+	case f.repo != "" && f.keep:
+		return program.Usage(errors.New("--repo and --keep cannot be meant together: with --repo it stays until Ctrl-C anyway"))
+	case f.repo != "" && f.kube:
+		return program.Usage(errors.New("--repo and --kube cannot be meant together: with --repo nothing is brought to a cluster"))
+	case f.plan && (f.keep || f.kube):
+		return program.Usage(errors.New("--plan starts nothing: leave --keep and --kube out, or --plan"))
+	}
+	return nil
+}
+
 func (f *demoFlags) run(c *cobra.Command) (err error) {
+	if err := f.contradiction(); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "belay-demo-")
 	if err != nil {
 		return err

@@ -146,18 +146,22 @@ func (f *planFlags) run(c *cobra.Command, _ []string) error {
 	result, err := pl.Plan(c.Context(), inv, d)
 	done()
 	if err != nil {
-		return fmt.Errorf("%w%s", err, wayOut(err))
+		err = fmt.Errorf("%w%s", err, wayOut(err))
+	} else if f.format == "diff" || f.format == "markdown" { // what is opened first, of several steps
+		err = firstSteps(c.Context(), &pl, inv, &result)
 	}
-	if f.format == "diff" || f.format == "markdown" { // what is opened first, of several steps
-		if err := firstSteps(c.Context(), &pl, inv, &result); err != nil {
-			return err
-		}
+	if err == nil {
+		err = write(c.OutOrStdout(), f.format, result, inv)
 	}
-	if err := write(c.OutOrStdout(), f.format, result, inv); err != nil {
-		return err
-	}
+	// A file that does not parse may be why a plan fails, or finds nothing.
 	for _, problem := range inv.Problems {
 		fmt.Fprintf(c.ErrOrStderr(), "belay: warning: %s\n", problemLine(problem))
+	}
+	if near := nearest(inv, d); len(near) > 0 && (err != nil || result.Unused) {
+		fmt.Fprintf(c.ErrOrStderr(), "belay: %s is pinned nowhere here; did you mean %s?\n", nameOf(d), strings.Join(near, " or "))
+	}
+	if err != nil {
+		return err
 	}
 	if len(result.Upgrades) == 0 {
 		return program.ErrNothing
