@@ -124,10 +124,10 @@ func (f *doctorFlags) options() doctor.Options {
 	opts.Credentials = p.credentials
 	if p.credentials != nil {
 		keepSecrets(f.see, p.credentials)
-		// The adviser's keys are listed by making one; nothing is asked of it here.
-		if _, err := f.ask.Open(nil, p.credentials, program.AdviserCredentials(), p.log); err != nil {
-			opts.AdviserProblem = err.Error()
-		}
+	}
+	// The adviser's keys are listed by making one; nothing is asked of it here.
+	if _, err := f.ask.Open(nil, p.credentials, program.AdviserCredentials(), p.log); err != nil {
+		opts.AdviserProblem = err.Error()
 	}
 	if opts.Notify, err = f.tell.Options(); err != nil {
 		opts.NotifyProblem = err.Error()
