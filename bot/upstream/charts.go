@@ -72,14 +72,14 @@ func (c *Client) indexVersions(ctx context.Context, chart pin.Chart) ([]ChartVer
 func (c *Client) readIndex(data []byte, base string, chart pin.Chart) ([]ChartVersion, error) {
 	entries, ok, err := entriesOf(data, chart.Name)
 	if err != nil {
-		return nil, fmt.Errorf("%sindex.yaml: %w", base, err)
+		return nil, fmt.Errorf("%sindex.yaml: %w", plain(base), err)
 	}
 	if !ok {
-		return nil, fmt.Errorf("%s has no chart %s: %w", base, chart.Name, ErrNotFound)
+		return nil, fmt.Errorf("%s has no chart %s: %w", plain(base), chart.Name, ErrNotFound)
 	}
 	root, err := url.Parse(base)
 	if err != nil {
-		return nil, fmt.Errorf("chart repository %q: %w", base, err)
+		return nil, fmt.Errorf("chart repository %q is not a URL", plain(base))
 	}
 	var out []ChartVersion
 	c.mu.Lock()
@@ -102,7 +102,7 @@ func archive(chart pin.Chart, version string) string {
 func (c *Client) ociRepository(chart pin.Chart) (name.Repository, error) {
 	repo, err := name.NewRepository(strings.TrimSuffix(strings.TrimPrefix(chart.Repository, "oci://"), "/") + "/" + chart.Name)
 	if err != nil {
-		return repo, fmt.Errorf("chart %s/%s: %w", chart.Repository, chart.Name, err)
+		return repo, fmt.Errorf("chart %s/%s: its repository is not one of OCI: write oci://HOST/PATH", plain(chart.Repository), chart.Name)
 	}
 	return repo, nil
 }

@@ -106,20 +106,41 @@ func follow(req *http.Request, via []*http.Request) error {
 func (c *Client) get(ctx context.Context, address string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(context.WithValue(ctx, cached{}, true), http.MethodGet, address, nil)
 	if err != nil {
-		return nil, fmt.Errorf("%q: %w", address, err)
+		return nil, fmt.Errorf("%q is not a URL", plain(address))
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, tidy(err)
 	}
 	defer resp.Body.Close()
-	switch {
-	case resp.StatusCode == http.StatusNotFound:
-		return nil, fmt.Errorf("%s%s: %w", req.URL.Host, req.URL.Path, ErrNotFound)
-	case resp.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("%s%s answers %d", req.URL.Host, req.URL.Path, resp.StatusCode)
+	if resp.StatusCode != http.StatusOK {
+		return nil, answered(req.URL.Host+req.URL.Path, resp.StatusCode)
 	}
 	return io.ReadAll(resp.Body)
+}
+
+// answered is what an HTTP status other than success means at a place.
+func answered(place string, status int) error {
+	switch status {
+	case http.StatusNotFound, http.StatusGone, http.StatusUnavailableForLegalReasons:
+		return fmt.Errorf("%s: %w", place, ErrNotFound)
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return fmt.Errorf("%s: %w (HTTP %d)", place, ErrRefused, status)
+	}
+	return fmt.Errorf("%s answers %d", place, status)
+}
+
+// plain is an address for people: without the user, the password and the query
+// that it may have, whether or not it is a URL.
+func plain(address string) string {
+	address, _, _ = strings.Cut(address, "?")
+	scheme, rest, ok := strings.Cut(address, "://")
+	if !ok {
+		scheme, rest = "", address
+	} else {
+		scheme += "://"
+	}
+	return scheme + rest[strings.LastIndexByte(rest, '@')+1:]
 }
 
 // tidy takes net/http's frame off an error: the text within names host and path.

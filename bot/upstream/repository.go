@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
@@ -146,11 +145,16 @@ func (c *Client) remote(ctx context.Context) []remote.Option {
 }
 
 // registryError keeps what errors.Is looks for and drops net/http's frame. What
-// the registry does not have is ErrNotFound.
+// the registry does not have is ErrNotFound, what it keeps from belay ErrRefused.
+// Of an answer's text, which may be a page long, nothing is kept.
 func registryError(err error) error {
 	var answer *registry.Error
-	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
-		return fmt.Errorf("%w: %w", ErrNotFound, tidy(err))
+	if errors.As(err, &answer) {
+		place := "the registry"
+		if answer.Request != nil {
+			place = answer.Request.URL.Host + answer.Request.URL.Path
+		}
+		return answered(place, answer.StatusCode)
 	}
 	return tidy(err)
 }

@@ -3,7 +3,8 @@
 // a chart. Answers are cached on disk with their ETags.
 //
 // It never guesses: what cannot be found is ErrNotFound, and what cannot be
-// asked (no network, rate limit) is another error. See SPEC section 6.
+// asked (no network, rate limit) is another error, without the passwords that an
+// address may have. See SPEC section 6.
 package upstream
 
 import (
@@ -16,6 +17,14 @@ import (
 
 // ErrNotFound means that the outside was asked and has no such thing.
 var ErrNotFound = errors.New("not found upstream")
+
+// ErrRefused means that the outside was asked and does not let belay see it: it
+// wants another credential, or none would do. A used-up rate limit is none.
+var ErrRefused = errors.New("refused")
+
+// Lasting reports whether an error is an answer that does not pass by itself:
+// not there, or refused. What else goes wrong may be well in a moment.
+func Lasting(err error) bool { return errors.Is(err, ErrNotFound) || errors.Is(err, ErrRefused) }
 
 // ErrOffline means that an answer is not in the cache and the network may not be used.
 var ErrOffline = errors.New("not in the cache, and --offline is set")
