@@ -112,99 +112,123 @@ type found struct {
 	notes     upstream.Notes
 }
 
-// Plan says what the dispatch asks for on the inventory. It returns an error
-// when an answer that the plan depends on cannot be had: no network, a rate
-// limit, a splice that does not hold. A service without notes is no error.
+// Plan says what the dispatch asks for on the inventory. Where an answer that a
+// service's plan depends on cannot be had (no network, a rate limit, a registry
+// that refuses, a splice that does not hold), the error is an *Unplanned that
+// names the service, and the result has all others. A service without notes is
+// no error.
 func (p *Planner) Plan(ctx context.Context, inv *terraform.Inventory, d plan.Dispatch) (Result, error) {
 	out := Result{Plan: plan.Plan{Dispatch: d}, Changes: map[string][]terraform.Change{}, found: map[string]found{}}
 	if out.Refused = plan.Filter(d, p.Policy); out.Refused != "" {
 		return out, nil
 	}
-	targets, warnings, err := p.targets(ctx, inv, d)
+	t, err := p.targets(ctx, inv, d)
 	if err != nil {
 		return out, err
 	}
-	candidates, skipped := plan.Select(targets, inv.Pins, p.Policy)
-	out.Skipped, out.warnings = skipped, warnings
+	candidates, skipped := plan.Select(t.targets, inv.Pins, p.Policy)
+	out.Skipped, out.warnings = append(skipped, t.skipped...), t.warnings
 	for _, c := range candidates {
 		u, changes, n, err := p.upgrade(ctx, inv, d, c)
-		if err != nil {
-			return out, fmt.Errorf("service %s: %w", c.Service, err)
+		if ctx.Err() != nil {
+			return out, ctx.Err()
 		}
-		u.Warnings = append(u.Warnings, warnings...)
+		if err != nil {
+			t.stick(c.Targets[0].Pin, err)
+			continue
+		}
+		u.Warnings = append(u.Warnings, t.warnings...)
 		out.Upgrades = append(out.Upgrades, u)
 		out.Changes[u.Service], out.found[u.Service] = changes, found{candidate: c, notes: n}
 	}
-	if len(targets) == 0 {
-		out.Refused, out.Unused = nowhere(d, warnings), true
+	if len(t.targets) == 0 && len(t.skipped) == 0 && len(t.stuck) == 0 {
+		out.Refused, out.Unused = nowhere(d), true
+	}
+	if len(t.stuck) > 0 {
+		return out, &Unplanned{Stuck: t.stuck}
 	}
 	return out, nil
 }
 
-func nowhere(d plan.Dispatch, warnings []string) string {
+func nowhere(d plan.Dispatch) string {
 	name := "image " + d.Image.Familiar()
 	if d.Chart.Name != "" {
 		name = "chart " + d.Chart.Name
 	}
-	return strings.Join(append([]string{name + " is not used in this repository"}, warnings...), "; ")
+	return name + " is not used in this repository"
 }
 
-// targets are the pins that the dispatch speaks of, each with the version it is asked to move to.
-func (p *Planner) targets(ctx context.Context, inv *terraform.Inventory, d plan.Dispatch) ([]plan.Target, []string, error) {
-	var targets []plan.Target
+// meant are the pins that a dispatch speaks of.
+type meant struct {
+	targets  []plan.Target // each with the version it is asked to move to
+	skipped  []plan.Skipped
+	stuck    []Stuck
+	warnings []string
+}
+
+// stick takes a pin's service out of what moves: a service moves as a whole or not.
+func (m *meant) stick(n pin.Pin, err error) {
+	m.targets = slices.DeleteFunc(m.targets, func(t plan.Target) bool { return t.Pin.Service == n.Service })
+	m.stuck = append(m.stuck, Stuck{Service: n.Service, Path: n.Span.Path, Line: n.Span.Line, Err: err})
+}
+
+func (m *meant) isStuck(service string) bool {
+	return slices.ContainsFunc(m.stuck, func(s Stuck) bool { return s.Service == service })
+}
+
+// targets are the pins that the dispatch speaks of.
+func (p *Planner) targets(ctx context.Context, inv *terraform.Inventory, d plan.Dispatch) (*meant, error) {
+	m := &meant{}
 	if d.Chart.Name != "" {
 		for _, n := range inv.Pins {
 			if n.Kind == pin.KindChart && plan.SameChart(n.Chart, d.Chart) {
-				targets = append(targets, plan.Target{Pin: n, To: d.Tag})
+				m.targets = append(m.targets, plan.Target{Pin: n, To: d.Tag})
 			}
 		}
-		return targets, nil, nil
+		return m, nil
 	}
 	direct := map[string]bool{} // services that pin the image themselves
 	for _, n := range inv.Pins {
 		if n.Kind != pin.KindImage || n.Image.Repository == "" || !n.Image.SameName(d.Image) {
 			continue
 		}
+		direct[n.Service] = true
 		t := plan.Target{Pin: n, To: d.Tag, Digest: d.Digest}
-		if n.Digest != nil && n.Reason == pin.Followed && t.Digest == "" {
+		if n.Digest != nil && n.Reason == pin.Followed && t.Digest == "" && !m.isStuck(n.Service) {
 			digest, err := p.Upstream.Digest(ctx, d.Image, d.Tag)
-			if err != nil {
-				return nil, nil, fmt.Errorf("%s:%d: the pin carries a digest and the registry was not asked: %w", n.Span.Path, n.Span.Line, err)
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			// What stays all the same needs no digest; of the same tag, nothing else says whether it does.
+			if err != nil && (n.Version == d.Tag || plan.Stays(t, p.Policy) == "") {
+				m.stick(n, noDigest(d, err))
 			}
 			t.Digest = digest
 		}
-		direct[n.Service] = true
-		targets = append(targets, t)
+		if !m.isStuck(n.Service) {
+			m.targets = append(m.targets, t)
+		}
 	}
-	shipped, warnings, err := p.shipped(ctx, inv, d, direct)
+	unasked, err := p.shipped(ctx, inv, d, direct, m)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	targets = append(targets, shipped...)
-	if len(targets) == 0 && len(warnings) > 0 {
-		return nil, nil, fmt.Errorf("image %s is pinned nowhere directly, and no chart could be asked whether it ships it: %s", d.Image.Familiar(), some(warnings))
+	if len(direct) == 0 && len(m.targets) == 0 && len(unasked) > 0 {
+		m.stuck = append(m.stuck, Stuck{Err: &unaskedError{ref: d.Image, charts: unasked}})
 	}
-	return targets, warnings, nil
+	for _, u := range unasked {
+		m.warnings = append(m.warnings, fmt.Sprintf("chart %s could not be looked at: %v", u.chart, u.err))
+	}
+	return m, nil
 }
 
-// some joins texts, each once, and no more of them than a person reads.
-func some(texts []string) string {
-	const most = 2
-	texts = slices.Compact(slices.Sorted(slices.Values(texts)))
-	if left := len(texts) - most; left > 0 {
-		texts = append(texts[:most:most], fmt.Sprintf("and %d more", left))
-	}
-	return strings.Join(texts, "; ")
-}
-
-// shipped are the pins of charts that ship the image by default. A service that
+// shipped adds the pins of charts that ship the image by default. A service that
 // sets the image itself is left out: its own pin decides. A chart that cannot
-// be looked at is a warning, since most have nothing to do with the dispatch.
-func (p *Planner) shipped(ctx context.Context, inv *terraform.Inventory, d plan.Dispatch, direct map[string]bool) ([]plan.Target, []string, error) {
-	var targets []plan.Target
-	var warnings []string
+// be looked at holds up nobody, since most have nothing to do with the dispatch.
+func (p *Planner) shipped(ctx context.Context, inv *terraform.Inventory, d plan.Dispatch, direct map[string]bool, m *meant) ([]unasked, error) {
+	var out []unasked
 	for _, n := range inv.Pins {
-		if direct[n.Service] || n.Chart.Name == "" || n.Reason != pin.Followed {
+		if direct[n.Service] || m.isStuck(n.Service) || n.Chart.Name == "" || n.Reason != pin.Followed {
 			continue
 		}
 		if n.Kind == pin.KindImage && n.Image.Repository != "" || !mayShip(n.Chart, d.Image, len(direct) > 0, p.Policy) {
@@ -215,13 +239,13 @@ func (p *Planner) shipped(ctx context.Context, inv *terraform.Inventory, d plan.
 			continue
 		}
 		if ctx.Err() != nil {
-			return nil, nil, ctx.Err()
+			return nil, ctx.Err()
 		}
 		if errors.Is(err, upstream.ErrOffline) && len(direct) > 0 {
 			continue // the image is pinned directly; offline, the charts stay unasked
 		}
 		if err != nil {
-			warnings = append(warnings, fmt.Sprintf("chart %s could not be looked at: %v", n.Chart.Name, err))
+			out = append(out, unasked{chart: n.Chart.Name, err: err})
 			continue
 		}
 		own, ok := ships(images, d.Image)
@@ -230,20 +254,22 @@ func (p *Planner) shipped(ctx context.Context, inv *terraform.Inventory, d plan.
 		}
 		if n.Kind == pin.KindImage { // a tag set in values for the chart's own image
 			n.Image = d.Image
-			targets = append(targets, plan.Target{Pin: n, To: d.Tag, Digest: d.Digest})
+			m.targets = append(m.targets, plan.Target{Pin: n, To: d.Tag, Digest: d.Digest})
 			continue
 		}
 		to, why, err := p.chartFor(ctx, n, own, d)
-		if err != nil {
-			return nil, nil, fmt.Errorf("chart %s: %w", n.Chart.Name, err)
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err != nil:
+			m.stick(n, fmt.Errorf("chart %s ships the image, and its versions could not be asked: %w", n.Chart.Name, err))
+		case why != "":
+			m.skipped = append(m.skipped, plan.Skipped{Service: n.Service, Path: n.Span.Path, Line: n.Span.Line, Reason: why})
+		default:
+			m.targets = append(m.targets, plan.Target{Pin: n, To: to, AppTo: d.Tag})
 		}
-		if why != "" {
-			warnings = append(warnings, why)
-			continue
-		}
-		targets = append(targets, plan.Target{Pin: n, To: to, AppTo: d.Tag})
 	}
-	return targets, warnings, nil
+	return out, nil
 }
 
 // mayShip spares the look into charts that hardly ship the image. Where some

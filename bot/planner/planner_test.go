@@ -141,13 +141,15 @@ func TestPlan(t *testing.T) {
 		{name: "a chart that ships the image", files: chart, out: outside{notes: found, images: ships}, image: "acme/web", after: `version    = "1.1.0"`, level: risk.Unknown},
 		{name: "an image that nobody uses", files: direct, out: outside{}, image: "acme/other", refused: "is not used in this repository"},
 		{name: "an image with a tag of its own in the chart", files: chart, out: outside{notes: found, images: beside}, image: "acme/web", after: `version    = "1.2.0"`, level: risk.Unknown},
-		{name: "a chart that cannot be asked is no answer", files: chart, out: outside{charts: broken}, image: "acme/web", err: "no chart could be asked"},
+		{name: "a chart that cannot be asked is no answer", files: chart, out: outside{charts: broken}, image: "acme/web", err: "these charts could not be asked whether they ship it: chart app: the network is down"},
+		{name: "a chart that refuses is a reason", files: chart, out: outside{charts: upstream.ErrRefused}, image: "acme/web", refused: "is not used here as far as can be seen; these charts could not be asked whether they ship it: chart app: refused: if one does, give belay access"},
 		{name: "a skipped image is not looked for", files: direct, out: outside{err: broken}, image: "library/redis", refused: "skip pattern"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			inv := scan(t, tc.files)
 			p := planner.Planner{Policy: policy.Default(), Upstream: &tc.out}
 			got, err := p.Plan(context.Background(), inv, dispatch(t, tc.image, "2.1.0"))
+			got, err = got.Settle(err)
 			if tc.err != "" {
 				if err == nil || !strings.Contains(err.Error(), tc.err) {
 					t.Errorf("got %v, want an error with %q", err, tc.err)

@@ -49,15 +49,17 @@ func (p *Planner) assess(ctx context.Context, inv *terraform.Inventory, d plan.D
 	}
 	splices, err := plan.Splices(c)
 	if err != nil {
-		return u, nil, err
+		return u, nil, &editError{err}
 	}
 	changes, edits, err := inv.Apply(splices)
 	if err != nil {
-		return u, nil, err
+		return u, nil, &editError{err}
 	}
 	u.Edits = edits
-	u.Moves, err = plan.Moves(c)
-	return u, changes, err
+	if u.Moves, err = plan.Moves(c); err != nil {
+		return u, nil, &editError{err}
+	}
+	return u, changes, nil
 }
 
 // advice asks the adviser, where there is one and the configuration lets it be

@@ -71,7 +71,7 @@ func Select(targets []Target, all []pin.Pin, p policy.Policy) ([]Candidate, []Sk
 		}
 	}
 	for _, t := range targets {
-		reason := stays(t, p)
+		reason := Stays(t, p)
 		if other := out[placeOf(t.Pin)]; reason == "" && other != "" {
 			reason = fmt.Sprintf("its version is written in one place with that of %s, which opted out (services.ignore)", other)
 		}
@@ -84,8 +84,8 @@ func Select(targets []Target, all []pin.Pin, p policy.Policy) ([]Candidate, []Sk
 	return group(moving, all), unique(skipped)
 }
 
-// stays says why a pin does not move, or "".
-func stays(t Target, p policy.Policy) string {
+// Stays says why a pin does not move, or "".
+func Stays(t Target, p policy.Policy) string {
 	n := t.Pin
 	if p.Ignored(n.Service, n.Directory) {
 		return "service opted out (services.ignore)"
@@ -258,7 +258,7 @@ func (c *Candidate) span() {
 		from, err1 := version.Parse(t.Pin.Version)
 		to, err2 := version.Parse(t.To)
 		if errors.Join(err1, err2) != nil {
-			continue // stays() has let only versions through
+			continue // Stays has let only versions through
 		}
 		if i == 0 || version.CompareReleases(from, c.From) < 0 {
 			c.From = from
