@@ -26,7 +26,7 @@ type Dispatch struct {
 	Repository string // "owner/name" that it is meant for, "" for all
 	Run        string // of the bulk run with a limit of its own that it came with, "" for none
 	Received   time.Time
-	Done       bool
+	Done       bool // planned everywhere, or given up: see Outcome.Stuck
 	Outcomes   []Outcome
 }
 
@@ -38,8 +38,18 @@ type Outcome struct {
 	Reason     string // why nothing happened, or how it joined
 	Path       string
 	Line       int
-	At         time.Time
+	At         time.Time // of one that waits: since when
+	Stuck      Stuck     // planning failed, and Reason says why
 }
+
+// Stuck is how it stands with what could not be planned.
+type Stuck string
+
+// What comes of a plan that failed.
+const (
+	Waits   Stuck = "waits"    // it is tried again
+	GivenUp Stuck = "given up" // it is not, unless the same dispatch comes again
+)
 
 // Subject is what a dispatch speaks of: an image's name, or "chart" with the
 // chart's name and repository.
@@ -66,9 +76,9 @@ func (s *Store) AddDispatch(ctx context.Context, d Dispatch, then func(ctx conte
 		d.Received = s.now()
 	}
 	err = s.Transact(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, s.sql(`INSERT INTO dispatches (id, image, tag, digest, status, provider, hub_link, source, repository, received, run, chart, chart_repository)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`),
-			d.ID, d.Image, d.Tag, d.Digest, d.Status, d.Provider, d.HubLink, d.Source, d.Repository, micro(d.Received), d.Run, d.Chart, d.ChartFrom)
+		res, err := tx.ExecContext(ctx, s.sql(`INSERT INTO dispatches (id, image, tag, digest, status, provider, hub_link, source, repository, received, run, chart, chart_repository, asked)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`),
+			d.ID, d.Image, d.Tag, d.Digest, d.Status, d.Provider, d.HubLink, d.Source, d.Repository, micro(d.Received), d.Run, d.Chart, d.ChartFrom, micro(d.Received))
 		if err != nil {
 			return s.trouble(err)
 		}
@@ -167,7 +177,7 @@ func (s *Store) outcomes(ctx context.Context, list []Dispatch, condition string,
 }
 
 func (s *Store) outcomesOf(ctx context.Context, ids []any, at map[string]*Dispatch, condition string, args []any) error {
-	q := "SELECT o.dispatch, o.repository, o.service, o.upgrade, o.reason, o.path, o.line, o.at FROM outcomes o"
+	q := "SELECT o.dispatch, o.repository, o.service, o.upgrade, o.reason, o.path, o.line, o.at, o.stuck FROM outcomes o"
 	where := " WHERE o.dispatch IN (?" + strings.Repeat(", ?", len(ids)-1) + ")"
 	if condition != "" {
 		q, where = q+" JOIN dispatches d ON d.id = o.dispatch", where+" AND "+condition
@@ -181,7 +191,7 @@ func (s *Store) outcomesOf(ctx context.Context, ids []any, at map[string]*Dispat
 		var id string
 		var o Outcome
 		var when int64
-		if err := rows.Scan(&id, &o.Repository, &o.Service, &o.Upgrade, &o.Reason, &o.Path, &o.Line, &when); err != nil {
+		if err := rows.Scan(&id, &o.Repository, &o.Service, &o.Upgrade, &o.Reason, &o.Path, &o.Line, &when, &o.Stuck); err != nil {
 			return err
 		}
 		o.At = moment(when)
@@ -201,11 +211,11 @@ func (s *Store) SetOutcomes(ctx context.Context, id, repository string, outcomes
 		for some := range slices.Chunk(outcomes, 500) {
 			var args []any
 			for _, o := range some {
-				args = append(args, id, repository, position, o.Service, o.Upgrade, o.Reason, o.Path, o.Line, micro(o.At))
+				args = append(args, id, repository, position, o.Service, o.Upgrade, o.Reason, o.Path, o.Line, micro(o.At), string(o.Stuck))
 				position++
 			}
-			rows := strings.Repeat(", (?, ?, ?, ?, ?, ?, ?, ?, ?)", len(some))[2:]
-			if _, err := tx.ExecContext(ctx, s.sql("INSERT INTO outcomes (dispatch, repository, position, service, upgrade, reason, path, line, at) VALUES "+rows), args...); err != nil {
+			rows := strings.Repeat(", (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", len(some))[2:]
+			if _, err := tx.ExecContext(ctx, s.sql("INSERT INTO outcomes (dispatch, repository, position, service, upgrade, reason, path, line, at, stuck) VALUES "+rows), args...); err != nil {
 				return err
 			}
 		}
@@ -216,16 +226,40 @@ func (s *Store) SetOutcomes(ctx context.Context, id, repository string, outcomes
 // RepeatDispatch has a dispatch planned once more that has been planned, and
 // calls then in the same transaction. run takes the place of its own.
 func (s *Store) RepeatDispatch(ctx context.Context, id, run string, then func(ctx context.Context, tx *sql.Tx, id string) error) error {
-	return s.Transact(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, s.sql("UPDATE dispatches SET done = 0, run = ? WHERE id = ? AND done = 1"), run, id)
+	_, err := s.repeat(ctx, id, then, "UPDATE dispatches SET done = 0, asked = ?, run = ? WHERE id = ? AND done = 1", micro(s.now()), run, id)
+	return err
+}
+
+// RepeatStuck has a dispatch planned once more of which something was given up,
+// and calls then in the same transaction. Others are left as they are.
+func (s *Store) RepeatStuck(ctx context.Context, id string, then func(ctx context.Context, tx *sql.Tx, id string) error) (again bool, err error) {
+	return s.repeat(ctx, id, then, "UPDATE dispatches SET done = 0, asked = ? WHERE id = ? AND done = 1 AND EXISTS (SELECT 1 FROM outcomes WHERE dispatch = dispatches.id AND stuck = ?)", micro(s.now()), id, string(GivenUp))
+}
+
+func (s *Store) repeat(ctx context.Context, id string, then func(ctx context.Context, tx *sql.Tx, id string) error, update string, args ...any) (again bool, err error) {
+	err = s.Transact(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, s.sql(update), args...)
 		if err != nil {
 			return err
 		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
+		n, err := res.RowsAffected()
+		if again = n > 0; err != nil || !again {
 			return err
 		}
 		return then(ctx, tx, id)
 	})
+	return again, err
+}
+
+// UnplannedSince is since when the dispatch waits to be planned that has waited
+// longest, whether it is being planned or tried again later; zero when none does.
+func (s *Store) UnplannedSince(ctx context.Context) (time.Time, error) {
+	var at int64
+	err := s.read.QueryRowContext(ctx, "SELECT COALESCE(MIN(CASE WHEN asked = 0 THEN received ELSE asked END), 0) FROM dispatches WHERE done = 0").Scan(&at)
+	if err != nil {
+		return time.Time{}, s.trouble(err)
+	}
+	return moment(at), nil
 }
 
 // DispatchesByID reads dispatches by their ids, in that order; those that

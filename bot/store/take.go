@@ -14,8 +14,8 @@ type Taken struct {
 }
 
 // TakeDispatch stores a dispatch, or finds the same one. A known one that has been planned
-// and led to no upgrade is planned again, since the repository may have changed;
-// with again, so is one whose upgrades are all over. then is called, in the same
+// and led to no upgrade, or could not be planned for some service, is planned
+// again, since the repository and the registries may have changed; with again, so is one whose upgrades are all over. then is called, in the same
 // transaction, for one that is to be planned.
 func (s *Store) TakeDispatch(ctx context.Context, d Dispatch, again bool, then func(ctx context.Context, tx *sql.Tx, id string) error) (Taken, error) {
 	id, isNew, err := s.AddDispatch(ctx, d, then)
@@ -28,8 +28,9 @@ func (s *Store) TakeDispatch(ctx context.Context, d Dispatch, again bool, then f
 		return out, err
 	}
 	var upgrades []string
-	open := false
+	open, givenUp := false, false
 	for _, o := range old.Outcomes {
+		givenUp = givenUp || o.Stuck == GivenUp
 		if o.Upgrade == "" {
 			continue
 		}
@@ -40,7 +41,7 @@ func (s *Store) TakeDispatch(ctx context.Context, d Dispatch, again bool, then f
 		}
 		open = open || !u.Final
 	}
-	if old.Done && (len(upgrades) == 0 || again && !open) {
+	if old.Done && (len(upgrades) == 0 || givenUp || again && !open) {
 		out.Again = true
 		return out, s.RepeatDispatch(ctx, id, d.Run, then)
 	}
