@@ -226,7 +226,12 @@ func (r *Run) dispatches(ctx context.Context, todo Todo, p policy.Policy) error 
 		r.scan(ctx)
 	}
 	for _, id := range r.found {
-		if err := r.rec.Dispatch(ctx, id); err != nil {
+		err := r.rec.Dispatch(ctx, id)
+		var unplanned *planner.Unplanned
+		switch {
+		case errors.As(err, &unplanned): // what could be planned is carried on
+			r.out.Problems = append(r.out.Problems, err.Error()+": dispatch it again, or let a schedule look for new versions")
+		case err != nil:
 			return err
 		}
 		stored, err := r.opts.Store.Dispatch(ctx, id)

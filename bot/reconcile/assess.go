@@ -192,7 +192,7 @@ func judge(ctx context.Context, v *view, before *terraform.Inventory, c change) 
 		return plan.Upgrade{}, "the tag stays " + c.after.Version + ", and its digest is another one", nil
 	}
 	result, err := (&planner.Planner{Policy: p, Upstream: v.planner.Upstream}).Plan(ctx, before, d)
-	if err != nil {
+	if err = planner.About(err, c.after.Service); err != nil {
 		return plan.Upgrade{}, "", err
 	}
 	for _, u := range result.Upgrades {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/belaybot/belay/bot/planner"
 	"github.com/belaybot/belay/bot/upstream"
 	"github.com/belaybot/belay/rules/command"
 	"github.com/belaybot/belay/rules/image"
@@ -124,7 +125,7 @@ func (r *Reconciler) known(ctx context.Context, j *job, t target) (end, why stri
 		return "", err.Error()
 	}
 	result, err := j.view.planner.Plan(ctx, j.view.inventory, d)
-	if err != nil {
+	if err = planner.About(err, j.u.Service); err != nil {
 		return "", fmt.Sprintf("%s could not be looked at now: %v; say it again later", t.Tag, err)
 	}
 	for _, u := range result.Upgrades {

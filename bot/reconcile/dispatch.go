@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/belaybot/belay/bot/github"
+	"github.com/belaybot/belay/bot/planner"
 	"github.com/belaybot/belay/bot/store"
 	"github.com/belaybot/belay/rules/ladder"
 	"github.com/belaybot/belay/rules/lifecycle"
@@ -17,8 +18,9 @@ import (
 )
 
 // Dispatch plans a stored dispatch on the repositories it is meant for, and
-// makes or joins one upgrade per service. A repository that cannot be read now
-// does not hold up the others; its error comes back, and all is tried again.
+// makes or joins one upgrade per service. What cannot be planned now does not
+// hold up the rest: it is recorded as an outcome that waits, its error comes
+// back, and it is tried again as long as rules/plan has patience.
 func (r *Reconciler) Dispatch(ctx context.Context, id string) error {
 	d, err := r.opts.Store.Dispatch(ctx, id)
 	if err != nil {
@@ -30,6 +32,9 @@ func (r *Reconciler) Dispatch(ctx context.Context, id string) error {
 	names := []string{d.Repository}
 	if d.Repository == "" {
 		if names, err = r.opts.GitHub.Installed(ctx); err != nil {
+			if outcomes := r.unread(ctx, d, "", err); outcomes != nil {
+				err = errors.Join(err, r.setOutcomes(ctx, d, "", outcomes))
+			}
 			return err
 		}
 	}
@@ -42,51 +47,79 @@ func (r *Reconciler) Dispatch(ctx context.Context, id string) error {
 		if err != nil {
 			r.opts.Meter.Dispatched("failed")
 			failures = append(failures, fmt.Errorf("dispatch %s for %s: %w", id, name, err))
+		}
+		if err != nil && outcomes == nil {
 			continue
 		}
-		if err := r.opts.Store.SetOutcomes(ctx, id, name, outcomes); err != nil {
+		if err := r.setOutcomes(ctx, d, name, outcomes); err != nil {
 			return err
 		}
-		r.countOutcomes(outcomes)
 	}
 	if err := errors.Join(failures...); err != nil {
 		return err
 	}
+	for _, o := range d.Outcomes { // of what it is not meant for any more
+		if o.Stuck == store.Waits && !slices.Contains(names, o.Repository) {
+			if err := r.opts.Store.SetOutcomes(ctx, id, o.Repository, nil); err != nil {
+				return err
+			}
+		}
+	}
 	return r.opts.Store.FinishDispatch(ctx, id)
 }
 
+// dispatchTo plans a dispatch on one repository. Beside an error, the outcomes
+// are what came of it all the same, and what waits; none: what was recorded
+// before still holds.
 func (r *Reconciler) dispatchTo(ctx context.Context, name string, stored store.Dispatch) ([]store.Outcome, error) {
 	_, v, err := r.viewNow(ctx, name)
 	if err != nil {
-		return nil, err
+		return r.unread(ctx, stored, name, err), err
 	}
 	t := target{Image: stored.Image, Chart: stored.Chart, ChartRepository: stored.ChartFrom, Tag: stored.Tag, Digest: stored.Digest, HubLink: stored.HubLink, Dispatch: stored.ID, Run: stored.Run}
 	d, err := t.dispatch()
-	if err != nil {
-		return nil, err
+	if err != nil { // its name will not be read another time either
+		return []store.Outcome{{Repository: name, Reason: told(err), At: r.opts.Now(), Stuck: store.GivenUp}}, nil
 	}
 	d.Status, d.Provider = stored.Status, stored.Provider
 	result, err := v.planner.Plan(ctx, v.inventory, d)
+	stuck, err := stuckOf(ctx, err)
 	if err != nil {
 		return nil, err
 	}
 	now := r.opts.Now()
-	var out []store.Outcome
+	out, begun := begunBefore(stored, name)
 	if result.Refused != "" {
 		out = append(out, store.Outcome{Repository: name, Reason: result.Refused, At: now})
 	}
 	for _, s := range result.Skipped {
-		out = append(out, store.Outcome{Repository: name, Service: s.Service, Reason: s.Reason, Path: s.Path, Line: s.Line, At: now})
+		if !begun[s.Service] {
+			out = append(out, store.Outcome{Repository: name, Service: s.Service, Reason: s.Reason, Path: s.Path, Line: s.Line, At: now})
+		}
 	}
 	for _, u := range result.Upgrades {
-		o, err := r.join(ctx, name, u, t)
-		if err != nil {
-			return nil, err
+		if begun[u.Service] {
+			continue
 		}
-		if err := r.carry(ctx, o.Upgrade, t.Run); err != nil {
-			return nil, err
+		o, err := r.join(ctx, name, u, t)
+		if err == nil {
+			err = r.carry(ctx, o.Upgrade, t.Run)
+		}
+		if err != nil {
+			return r.unread(ctx, stored, name, err), err
 		}
 		out = append(out, o)
+	}
+	var left planner.Unplanned
+	for _, s := range stuck {
+		o, waits := stuckOutcome(s, waitsSince(stored, name, s.Service, now), now)
+		o.Repository = name
+		if out = append(out, o); waits {
+			left.Stuck = append(left.Stuck, s)
+		}
+	}
+	if len(left.Stuck) > 0 {
+		return out, &left
 	}
 	return out, nil
 }
@@ -173,7 +206,8 @@ func (r *Reconciler) passOn(ctx context.Context, j *job) error {
 		return err
 	}
 	result, err := v.planner.Plan(ctx, v.inventory, d)
-	if err != nil {
+	result, err = result.Settle(err)
+	if err = planner.About(err, j.u.Service); err != nil {
 		return err
 	}
 	what := firstOf(result.Why(j.u.Service), "nothing in the service's files would move")

@@ -77,6 +77,8 @@ func (r *Reconciler) countLooks(list []watch.Sample) {
 func (r *Reconciler) countOutcomes(list []store.Outcome) {
 	for _, o := range list {
 		switch {
+		case o.Stuck == store.GivenUp:
+			r.opts.Meter.Dispatched("failed")
 		case o.Upgrade == "":
 			r.opts.Meter.Dispatched("skipped")
 		case o.Reason == "":

@@ -55,10 +55,14 @@ func (r *Reconciler) previewIn(ctx context.Context, name string, d plan.Dispatch
 		return nil, err
 	}
 	result, err := v.planner.Plan(ctx, v.inventory, d)
+	stuck, err := stuckOf(ctx, err)
 	if err != nil {
 		return nil, err
 	}
 	var out []Previewed
+	for _, s := range stuck {
+		out = append(out, Previewed{Repository: name, Service: s.Service, Reason: "cannot be planned now: " + told(s.Err)})
+	}
 	if result.Refused != "" {
 		out = append(out, Previewed{Repository: name, Reason: result.Refused})
 	}

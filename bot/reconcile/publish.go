@@ -9,6 +9,7 @@ import (
 
 	"github.com/belaybot/belay/bot/git"
 	"github.com/belaybot/belay/bot/github"
+	"github.com/belaybot/belay/bot/planner"
 	"github.com/belaybot/belay/bot/report"
 	"github.com/belaybot/belay/bot/terraform"
 	"github.com/belaybot/belay/rules/plan"
@@ -51,7 +52,7 @@ func (r *Reconciler) plan(ctx context.Context, j *job, v *view, t target) (*plan
 		return nil, err
 	}
 	result, err := v.planner.Plan(ctx, v.inventory, d)
-	if err != nil {
+	if err = planner.About(err, j.u.Service); err != nil {
 		return nil, err
 	}
 	j.rec.Gone = ""

@@ -69,6 +69,7 @@ type outside struct {
 	released []string            // by acme/web, oldest first; none: only what is asked for
 	missing  map[string]bool     // versions without an image; nil: no registry can be asked
 	asked    map[string]int      // how often the registry was asked for an image
+	refuses  error               // what registries and charts' repositories answer; nil: they are well
 	tags     map[string][]string // that registries have, by image
 	lists    int                 // how often they were asked for them
 	meet     func()              // called before notes are given; nil: nothing
@@ -134,7 +135,19 @@ func (o *outside) ChartVersions(context.Context, pin.Chart) ([]upstream.ChartVer
 }
 
 func (o *outside) ChartImages(context.Context, pin.Chart, string) ([]upstream.ChartImage, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.refuses != nil {
+		return nil, o.refuses
+	}
 	return nil, upstream.ErrNotFound
+}
+
+// refuse has registries and charts' repositories answer with an error; nil: they are well again.
+func (o *outside) refuse(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.refuses = err
 }
 
 func (o *outside) Digest(_ context.Context, ref image.Ref, tag string) (string, error) {
@@ -144,6 +157,9 @@ func (o *outside) Digest(_ context.Context, ref image.Ref, tag string) (string, 
 		o.asked = map[string]int{}
 	}
 	o.asked[tag]++
+	if o.refuses != nil {
+		return "", o.refuses
+	}
 	if o.missing == nil || o.missing[tag] {
 		return "", fmt.Errorf("%s:%s: %w", ref.Familiar(), tag, upstream.ErrNotFound)
 	}

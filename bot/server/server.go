@@ -266,11 +266,20 @@ func (s *Server) received(source string, code int) {
 	s.intake.WithLabelValues(source, strconv.Itoa(code)).Inc()
 }
 
-// keep stores a dispatch together with the job that plans it.
+// keep stores a dispatch together with the job that plans it. One that is known
+// is planned again where something of it was given up.
 func (s *Server) keep(ctx context.Context, d plan.Dispatch, source, repository string) (string, bool, error) {
 	kept := reconcile.Stored(d, source, repository)
 	kept.Received = s.opts.Now()
-	return s.opts.Store.AddDispatch(ctx, kept, func(ctx context.Context, tx *sql.Tx, id string) error { return s.opts.Queue.DispatchTx(ctx, tx, id) })
+	id, isNew, err := s.opts.Store.AddDispatch(ctx, kept, s.opts.Queue.DispatchTx)
+	if err != nil || isNew {
+		return id, isNew, err
+	}
+	again, err := s.opts.Store.RepeatStuck(ctx, id, s.opts.Queue.DispatchTx)
+	if again {
+		s.opts.Log.Info("a dispatch that was given up is planned again", "id", id, "image", about(d), "tag", d.Tag)
+	}
+	return id, false, err
 }
 
 // authorized compares tokens in constant time, whatever their lengths.

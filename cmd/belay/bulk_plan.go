@@ -194,6 +194,7 @@ func planHere(inv *terraform.Inventory, p policy.Policy, up planner.Upstream) fu
 	pl := planner.Planner{Policy: p, Upstream: up}
 	return func(ctx context.Context, d plan.Dispatch) ([]bulkRow, error) {
 		result, err := pl.Plan(ctx, inv, d)
+		result, err = result.Settle(err)
 		if err != nil {
 			return nil, err
 		}

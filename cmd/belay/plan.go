@@ -144,6 +144,7 @@ func (f *planFlags) run(c *cobra.Command, _ []string) error {
 	}
 	done := show.stage("planning")
 	result, err := pl.Plan(c.Context(), inv, d)
+	result, err = result.Settle(err)
 	done()
 	if err != nil {
 		err = fmt.Errorf("%w%s", err, wayOut(err))
