@@ -74,6 +74,7 @@ var table = []Definition{
 
 	{Name: "belay_reconcile_duration_seconds", Kind: Histogram, Help: "How long looks at upgrades took.", Buckets: short},
 	{Name: "belay_reconcile_errors_total", Kind: Counter, Help: "Looks at upgrades that failed and are repeated; waiting for a limit is none.", Labels: nil},
+	{Name: "belay_dispatch_unplanned_age_seconds", Kind: Gauge, Help: "How long the dispatch that waits longest has waited to be planned, tries that failed included; 0 where none waits.", Elsewhere: true},
 	{Name: "belay_queue_jobs", Kind: Gauge, Help: "Jobs in the queue: due now, running, or for later.", Labels: []Label{values("kind", Kinds...), values("when", "due", "running", "later")}, Elsewhere: true},
 	{Name: "belay_queue_age_seconds", Kind: Gauge, Help: "How long the job that waits longest has been due; 0 where none waits.", Labels: []Label{values("kind", Kinds...)}, Elsewhere: true},
 

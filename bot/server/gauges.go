@@ -26,12 +26,13 @@ var (
 	openUpgrades = prometheus.NewDesc("belay_upgrades_open", "Upgrades that are not over, by state and risk.", []string{"state", "risk"}, nil)
 	stateAge     = prometheus.NewDesc("belay_upgrade_state_age_seconds", "How long the upgrade that entered the state first has been in it; 0 where none is.", []string{"state"}, nil)
 	queueJobs    = prometheus.NewDesc("belay_queue_jobs", "Jobs in the queue: due now, running, or for later.", []string{"kind", "when"}, nil)
+	unplannedAge = prometheus.NewDesc("belay_dispatch_unplanned_age_seconds", "How long the dispatch that waits longest has waited to be planned, tries that failed included; 0 where none waits.", nil, nil)
 	queueAge     = prometheus.NewDesc("belay_queue_age_seconds", "How long the job that waits longest has been due; 0 where none waits.", []string{"kind"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{openUpgrades, stateAge, queueJobs, queueAge} {
+	for _, d := range []*prometheus.Desc{openUpgrades, stateAge, unplannedAge, queueJobs, queueAge} {
 		ch <- d
 	}
 }
@@ -43,12 +44,30 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	if err := g.upgrades(ctx, ch); err != nil {
 		g.s.opts.Log.Warn("metrics: open upgrades", "why", err)
 	}
+	if err := g.unplanned(ctx, ch); err != nil {
+		g.s.opts.Log.Warn("metrics: dispatches", "why", err)
+	}
 	if g.s.opts.Depths == nil {
 		return
 	}
 	if err := g.queue(ctx, ch); err != nil {
 		g.s.opts.Log.Warn("metrics: the queue", "why", err)
 	}
+}
+
+// unplanned says how long a dispatch has waited at most. The queue's age does
+// not: between two tries a job is not due.
+func (g gauges) unplanned(ctx context.Context, ch chan<- prometheus.Metric) error {
+	since, err := g.s.opts.Store.UnplannedSince(ctx)
+	if err != nil {
+		return err
+	}
+	age := 0.0
+	if !since.IsZero() {
+		age = max(0, g.s.opts.Now().Sub(since).Seconds())
+	}
+	ch <- prometheus.MustNewConstMetric(unplannedAge, prometheus.GaugeValue, age)
+	return nil
 }
 
 // noRisk stands for an upgrade that was not judged yet.

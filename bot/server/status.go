@@ -60,19 +60,21 @@ type Dispatch struct {
 	Tag      string    `json:"tag"`
 	Status   string    `json:"status,omitempty"`
 	Source   string    `json:"source,omitempty"` // diun, repository_dispatch, bulk, scan
-	Done     bool      `json:"done"`             // it has been planned
+	Done     bool      `json:"done"`             // it has been planned, or given up; until then an outcome may say what it waits for
 	Received time.Time `json:"received"`
 	Outcomes []Outcome `json:"outcomes"`
 }
 
 // Outcome is what a dispatch led to in one place.
 type Outcome struct {
-	Repository string `json:"repository"`
-	Service    string `json:"service,omitempty"`
-	Upgrade    string `json:"upgrade,omitempty"`
-	Reason     string `json:"reason,omitempty"`
-	Path       string `json:"path,omitempty"`
-	Line       int    `json:"line,omitempty"`
+	Repository string     `json:"repository"`
+	Service    string     `json:"service,omitempty"`
+	Upgrade    string     `json:"upgrade,omitempty"`
+	Reason     string     `json:"reason,omitempty"`
+	Path       string     `json:"path,omitempty"`
+	Line       int        `json:"line,omitempty"`
+	Stuck      string     `json:"stuck,omitempty"` // "waits": it could not be planned for the reason, and is tried again; "given up": it is not
+	Since      *time.Time `json:"since,omitempty"` // of what waits
 }
 
 // status answers GET /api/status with the newest upgrades and dispatches. It
@@ -139,7 +141,11 @@ func upgradeOf(u store.Upgrade, s reconcile.Shown) Upgrade {
 func shownDispatch(d store.Dispatch) Dispatch {
 	out := Dispatch{ID: d.ID, Image: d.Subject(), Tag: d.Tag, Status: d.Status, Source: d.Source, Done: d.Done, Received: d.Received, Outcomes: []Outcome{}}
 	for _, o := range d.Outcomes {
-		out.Outcomes = append(out.Outcomes, Outcome{Repository: o.Repository, Service: o.Service, Upgrade: o.Upgrade, Reason: o.Reason, Path: o.Path, Line: o.Line})
+		shown := Outcome{Repository: o.Repository, Service: o.Service, Upgrade: o.Upgrade, Reason: o.Reason, Path: o.Path, Line: o.Line, Stuck: string(o.Stuck)}
+		if o.Stuck == store.Waits {
+			shown.Since = &o.At
+		}
+		out.Outcomes = append(out.Outcomes, shown)
 	}
 	return out
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/belaybot/belay/bot/server"
+	"github.com/belaybot/belay/bot/store"
 	"github.com/belaybot/belay/rules/lifecycle"
 	"github.com/belaybot/belay/rules/plan"
 )
@@ -205,10 +206,19 @@ func outcomes(s server.Status, ids []string, sent []plan.Dispatch) []bulkRow {
 				upgrades = append(upgrades, upgradeRow(upgradeOf(s, o)))
 				continue
 			}
-			reasons = append(reasons, bulkRow{service: cmp.Or(o.Service, nameOf(sent[i])), to: sent[i].Tag, state: "filtered", note: o.Reason})
+			row := bulkRow{service: cmp.Or(o.Service, nameOf(sent[i])), to: sent[i].Tag, state: "filtered", note: o.Reason}
+			switch store.Stuck(o.Stuck) {
+			case store.Waits:
+				row.state = "sent"
+			case store.GivenUp:
+				row.state = "not planned"
+			}
+			reasons = append(reasons, row)
 		}
 		if len(upgrades) == 0 {
 			upgrades = slices.Compact(reasons)
+		} else { // what could not be planned is said beside what was
+			upgrades = append(upgrades, slices.DeleteFunc(reasons, func(r bulkRow) bool { return r.state == "filtered" })...)
 		}
 		out = append(out, upgrades...)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/belaybot/belay/bot/intake"
 	"github.com/belaybot/belay/bot/server"
+	"github.com/belaybot/belay/bot/store"
 	"github.com/belaybot/belay/cmd/internal/program"
 )
 
@@ -215,6 +216,17 @@ func newStatus() *cobra.Command {
 	return c
 }
 
+// waiting begins the line of an outcome that waits.
+func waiting(o server.Outcome) string {
+	if o.Stuck != string(store.Waits) {
+		return ""
+	}
+	if o.Since == nil {
+		return "waits: "
+	}
+	return "waits since " + o.Since.Local().Format("2 Jan 15:04") + ": "
+}
+
 func printStatus(out io.Writer, s server.Status) error {
 	for _, f := range s.Freezes {
 		fmt.Fprintf(out, "%s: frozen by %s since %s%s\n", everywhere(f.Repository), f.Who, f.At.Local().Format("2 Jan 15:04"), because(f.Reason))
@@ -237,11 +249,14 @@ func printStatus(out io.Writer, s server.Status) error {
 		return err
 	}
 	for _, d := range s.Dispatches {
+		if !d.Done && len(d.Outcomes) == 0 {
+			fmt.Fprintf(out, "%s:%s: not planned yet\n", d.Image, d.Tag)
+		}
 		for _, o := range d.Outcomes {
 			if o.Reason == "" {
 				continue
 			}
-			fmt.Fprintf(out, "%s:%s: %s\n", d.Image, d.Tag, outcomeLine(o))
+			fmt.Fprintf(out, "%s:%s: %s%s\n", d.Image, d.Tag, waiting(o), outcomeLine(o))
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/belaybot/belay/bot/server"
+	"github.com/belaybot/belay/bot/store"
 )
 
 // again is how long a command waits before it asks the server once more.
@@ -69,10 +71,14 @@ func pause(ctx context.Context) bool {
 }
 
 // settled reports whether all that a dispatch led to is known: there are
-// outcomes, and each of its upgrades has a pull request or is over.
+// outcomes, none of which waits to be planned, and each of its upgrades has a
+// pull request or is over.
 func settled(s server.Status, id string) bool {
 	d := dispatchOf(s, id)
 	for _, o := range d.Outcomes {
+		if o.Stuck == string(store.Waits) {
+			return false
+		}
 		if u := upgradeOf(s, o); o.Upgrade != "" && u.Pull == 0 && !u.Final {
 			return false
 		}
@@ -100,10 +106,12 @@ func upgradeOf(s server.Status, o server.Outcome) server.Upgrade {
 func printOutcomes(out io.Writer, s server.Status, id string) error {
 	d := dispatchOf(s, id)
 	if len(d.Outcomes) == 0 {
-		return fmt.Errorf("nothing has come of it yet: belay status shows it later")
+		return fmt.Errorf("nothing has come of it yet: belay status shows what it waits for, and what comes of it")
 	}
 	for _, o := range d.Outcomes {
 		switch u := upgradeOf(s, o); {
+		case o.Stuck != "":
+			fmt.Fprintf(out, "%s%s\n", cmp.Or(waiting(o), "not planned: "), outcomeLine(o))
 		case o.Upgrade == "":
 			fmt.Fprintf(out, "nothing to do: %s\n", outcomeLine(o))
 		case u.Pull != 0:

@@ -81,6 +81,7 @@ const well = `
   belay_backups_total{kind="cronjob",outcome="good"} 0+1x3000
   belay_backups_total{kind="cronjob",outcome="bad"} 0x3000
   belay_queue_age_seconds{kind="reconcile"} 1x3000
+  belay_dispatch_unplanned_age_seconds 0x3000
   belay_reconcile_errors_total 0x3000
   belay_reconcile_duration_seconds_count 0+5x3000
   belay_github_requests_total{api="rest",code="2xx"} 0+10x3000
@@ -109,6 +110,8 @@ func TestAlerts(t *testing.T) {
 		{"a backup failed and was tried again with success", `belay_backups_total{kind="cronjob",outcome="bad"} 0x3000`, `belay_backups_total{kind="cronjob",outcome="bad"} 0x30 1x3000`, time.Hour, ""},
 		{"what was aborted waits for a day", `belay_upgrades_open{state="aborted",risk="safe",instance="a"} 0x3000`, `belay_upgrades_open{state="aborted",risk="safe",instance="a"} 1x3000`, 25 * time.Hour, `BelayAborted{state="aborted"}`},
 		{"the queue is stuck", `belay_queue_age_seconds{kind="reconcile"} 1x3000`, `belay_queue_age_seconds{kind="reconcile"} 0+60x3000`, time.Hour, `BelayQueueStuck{kind="reconcile"}`},
+		{"a dispatch waits between tries", `belay_dispatch_unplanned_age_seconds 0x3000`, `belay_dispatch_unplanned_age_seconds 0+60x3000`, 2 * time.Hour, "BelayDispatchWaits"},
+		{"a dispatch waits for less than an hour", `belay_dispatch_unplanned_age_seconds 0x3000`, `belay_dispatch_unplanned_age_seconds 0+60x3000`, time.Hour, ""},
 		{"most looks fail", `belay_reconcile_errors_total 0x3000`, `belay_reconcile_errors_total 0+4x3000`, 2 * time.Hour, "BelayReconcileFails"},
 		{"GitHub refuses", `belay_github_requests_total{api="rest",code="403"} 0x3000`, `belay_github_requests_total{api="rest",code="403"} 0+1x3000`, 2 * time.Hour, `BelayGitHubRefuses{code="403"}`},
 		{"the rate limit is used up", `belay_github_rate_limit_remaining{api="rest"} 4000x3000`, `belay_github_rate_limit_remaining{api="rest"} 0x3000`, 2 * time.Hour, `BelayGitHubLimit{api="rest"}`},
