@@ -357,11 +357,26 @@ func (d *dashboard) repository(w http.ResponseWriter, req *http.Request, v viewe
 // skipped is GET /skipped.
 func (d *dashboard) skipped(w http.ResponseWriter, req *http.Request, v viewer) {
 	text := strings.ToValidUTF8(line(req.URL.Query().Get("q")), "")
-	list, err := d.state.Skipped(req.Context(), store.SkipFilter{All: v.all, Repositories: slices.Collect(maps.Keys(v.may)), Words: strings.Fields(text), Limit: 100})
+	f := store.SkipFilter{All: v.all, Repositories: slices.Collect(maps.Keys(v.may)), Words: strings.Fields(text), Limit: 100}
+	list, err := d.state.Skipped(req.Context(), f)
 	if err != nil {
 		d.fail(w, req, err)
 		return
 	}
+	f.Waits = true
+	waits, err := d.state.Skipped(req.Context(), f)
+	if err != nil {
+		d.fail(w, req, err)
+		return
+	}
+	// What waits is on top, however many have come since.
+	for i, x := range waits {
+		if at := slices.IndexFunc(list, func(y store.Dispatch) bool { return y.ID == x.ID }); at >= 0 {
+			waits[i] = list[at] // with its other outcomes
+			list = slices.Delete(list, at, at+1)
+		}
+	}
+	list = append(waits, list...)
 	view := page.Skipped{Frame: d.frame(req, v, "Skipped"), Text: text}
 	for _, x := range list {
 		view.Skips = append(view.Skips, page.Skip{Image: x.Subject(), Tag: x.Tag, At: x.Received, Outcomes: x.Outcomes})

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -96,7 +97,8 @@ func (s *Server) status(w http.ResponseWriter, req *http.Request) {
 	answer(w, http.StatusOK, got)
 }
 
-// Read reads the newest limit upgrades and dispatches; source leaves only the
+// Read reads the newest limit upgrades and dispatches, and the older dispatches
+// that wait to be planned; source leaves only the
 // dispatches that came from there, "" all of them.
 func Read(ctx context.Context, st *store.Store, limit int, source string) (Status, error) {
 	out := Status{Upgrades: []Upgrade{}, Dispatches: []Dispatch{}}
@@ -111,7 +113,22 @@ func Read(ctx context.Context, st *store.Store, limit int, source string) (Statu
 	if err != nil {
 		return out, err
 	}
-	for _, d := range dispatches {
+	// What waits to be planned is listed however many have come since.
+	waits, err := st.Skipped(ctx, store.SkipFilter{All: true, Waits: true, Limit: limit})
+	if err != nil {
+		return out, err
+	}
+	var older []string
+	for _, d := range waits {
+		if (source == "" || d.Source == source) && !slices.ContainsFunc(dispatches, func(x store.Dispatch) bool { return x.ID == d.ID }) {
+			older = append(older, d.ID)
+		}
+	}
+	more, err := st.DispatchesByID(ctx, older)
+	if err != nil {
+		return out, err
+	}
+	for _, d := range append(dispatches, more...) {
 		out.Dispatches = append(out.Dispatches, shownDispatch(d))
 	}
 	freezes, err := st.Freezes(ctx)

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -54,6 +55,32 @@ func TestWhatWaitsIsShown(t *testing.T) {
 	}
 	if got := ask(http.MethodGet, "/metrics", ""); !strings.Contains(got, "belay_dispatch_unplanned_age_seconds 7200\n") {
 		t.Error("the metrics do not say how long it waits")
+	}
+
+	for i := range 120 { // that came later, and led to nothing
+		id := fmt.Sprintf("dx%03d", i)
+		if _, _, err := s.store.AddDispatch(t.Context(), store.Dispatch{ID: id, Image: "docker.io/acme/other", Tag: "latest", Source: "diun", Received: at.now()}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.store.SetOutcomes(t.Context(), id, "acme/home-ops", []store.Outcome{{Repository: "acme/home-ops", Reason: "latest names no version"}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.store.FinishDispatch(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, body := s.get(s.as(""), "/skipped"); strings.Count(body, reason) != 1 {
+		t.Error("the page shows what waits no more, or twice")
+	}
+	for query, want := range map[string]int{"?limit=10": 1, "?limit=1000": 1, "?limit=10&source=diun": 0} {
+		if n := strings.Count(ask(http.MethodGet, "/api/status"+query, ""), reason); n != want {
+			t.Errorf("/api/status%s shows what waits %d times, want %d", query, n, want)
+		}
+	}
+	for i := range 120 {
+		if _, err := s.store.DB().ExecContext(t.Context(), "DELETE FROM dispatches WHERE id = ?", fmt.Sprintf("dx%03d", i)); err != nil {
+			t.Fatal(err)
+		}
 	}
 
 	stuck(store.GivenUp)

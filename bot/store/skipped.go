@@ -10,6 +10,7 @@ import (
 type SkipFilter struct {
 	All          bool     // in every repository
 	Repositories []string // else in these, "owner/name" in any case
+	Waits        bool     // what waits to be planned alone, oldest first
 	Words        []string // each stands in the dispatch or in the outcome, in any case
 	Limit        int      // of dispatches; 0: 100
 }
@@ -34,6 +35,10 @@ func (s *Store) fits(f SkipFilter) (condition string, args []any, err error) {
 		condition += " AND LOWER(o.repository) IN (" + list + ")"
 		args = append(args, string(names))
 	}
+	if f.Waits {
+		condition += " AND o.stuck = ?"
+		args = append(args, string(Waits))
+	}
 	for _, word := range f.Words {
 		condition += " AND LOWER(d.image || ' ' || d.chart || ' ' || d.chart_repository || ' ' || d.tag || ' ' || o.repository || ' ' || o.service || ' ' || o.reason || ' ' || o.path) LIKE LOWER(?) ESCAPE '!'"
 		args = append(args, "%"+escaper.Replace(word)+"%")
@@ -51,7 +56,11 @@ func (s *Store) Skipped(ctx context.Context, f SkipFilter) ([]Dispatch, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := s.bareDispatches(ctx, "d WHERE EXISTS (SELECT 1 FROM outcomes o WHERE o.dispatch = d.id AND "+condition+") ORDER BY received DESC, id LIMIT ?", append(args, f.Limit)...)
+	of, order := "", "received DESC"
+	if f.Waits {
+		of, order = "d.done = 0 AND ", "received"
+	}
+	list, err := s.bareDispatches(ctx, "d WHERE "+of+"EXISTS (SELECT 1 FROM outcomes o WHERE o.dispatch = d.id AND "+condition+") ORDER BY "+order+", id LIMIT ?", append(args, f.Limit)...)
 	if err != nil {
 		return nil, err
 	}
