@@ -132,7 +132,7 @@ func (r *Reconciler) merge(ctx context.Context, j *job) error {
 	if f != nil { // frozen since it was observed
 		return &later{at: r.opts.Now(), why: "the repository is frozen"}
 	}
-	sha, err := r.squash(ctx, j, j.u.Pull, j.pull.Head, j.rec.Title, j.rec.Message)
+	sha, err := r.squash(ctx, j, j.u.Pull, j.pull.Head, firstOf(j.rec.Title, j.pull.Title), j.rec.Message)
 	if err != nil {
 		return err
 	}
@@ -283,9 +283,12 @@ func (r *Reconciler) tell(ctx context.Context, j *job) error {
 		return nil // what was said of its end before the record was lost says more
 	}
 	s := j.status()
-	if j.rec.Head != "" {
+	if head := j.rec.head(); head != "" {
+		if err := r.checkOthers(ctx, j); err != nil {
+			return err
+		}
 		if b, _, ok := j.backup(); ok && b.Kind != policy.BackupNone && j.rec.Backup.Key != "" {
-			c := github.CheckRun{Name: "belay/backup", Head: j.rec.Head, Title: "Backup by " + backupName(b), Summary: report.BackupCheck(backupName(b), j.rec.Backup.State, j.rec.Backup.Detail)}
+			c := github.CheckRun{Name: "belay/backup", Head: head, Title: "Backup by " + backupName(b), Summary: report.BackupCheck(backupName(b), j.rec.Backup.State, j.rec.Backup.Detail)}
 			switch lifecycle.Progress(j.rec.Backup.State) {
 			case lifecycle.Good:
 				c.Conclusion = "success"
@@ -297,7 +300,7 @@ func (r *Reconciler) tell(ctx context.Context, j *job) error {
 				return err
 			}
 		}
-		if err := r.check(ctx, j, github.CheckRun{Name: "belay/verify", Head: j.rec.Head, Conclusion: conclusion(lifecycle.State(j.u.State)),
+		if err := r.check(ctx, j, github.CheckRun{Name: "belay/verify", Head: head, Conclusion: conclusion(lifecycle.State(j.u.State)),
 			Title: s.Headline(), Summary: report.VerifyCheck(s)}); err != nil {
 			return err
 		}

@@ -320,7 +320,7 @@ func (r *Reconciler) boardView(ctx context.Context, repository string) (report.B
 
 // onBoard is an upgrade as the dashboard shows it.
 func (j *job) onBoard() report.BoardUpgrade {
-	u := report.BoardUpgrade{StatusView: j.status(), ID: j.u.ID, Pull: j.u.Pull, Head: j.rec.Head, Updated: j.u.Updated}
+	u := report.BoardUpgrade{StatusView: j.status(), ID: j.u.ID, Pull: j.u.Pull, Head: j.rec.head(), Updated: j.u.Updated}
 	if lifecycle.State(j.u.State).Merged() {
 		u.Head = j.rec.Undo.Head
 	}

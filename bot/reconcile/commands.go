@@ -131,6 +131,9 @@ func (r *Reconciler) command(ctx context.Context, j *job, by *said, cmd command.
 		j.rec.Retry = true
 		return "tries again", true, nil
 	case command.Plan, command.Rebase:
+		if why, err := r.keptOff(ctx, j.pull, j.rec.Head); err != nil || why != "" {
+			return why, false, err
+		}
 		j.rec.Redo = true
 		return "planned again on today's default branch", true, nil
 	case command.To:
@@ -159,6 +162,11 @@ func (r *Reconciler) command(ctx context.Context, j *job, by *said, cmd command.
 		}
 		return "the backup runs: the check belay/backup shows how it ends. It stands in for the one before the merge if nothing but that was missing when it began", true, nil
 	case command.Step:
+		if args := strings.ToLower(cmd.Args); args != "" && args != "all" { // that builds it again
+			if why, err := r.keptOff(ctx, j.pull, j.rec.Head); err != nil || why != "" {
+				return why, false, err
+			}
+		}
 		text, ok := j.commandStep(by, cmd.Args)
 		return text, ok, nil
 	case command.Rollback, command.Restore, command.Fix:

@@ -77,6 +77,11 @@ func (j *job) following() string {
 // commandTo gives an upgrade another end: a version on the way, or a newer one
 // that is known. The way to it stays one of steps.
 func (r *Reconciler) commandTo(ctx context.Context, j *job, tag string) (string, bool, error) {
+	if !lifecycle.State(j.u.State).Merged() {
+		if why, err := r.keptOff(ctx, j.pull, j.rec.Head); err != nil || why != "" {
+			return why, false, err
+		}
+	}
 	t := j.rec.Target
 	if t.Tag != tag {
 		t.Tag, t.Digest = tag, ""

@@ -52,6 +52,9 @@ func (r *Reconciler) commandMerged(ctx context.Context, j *job, by *said, cmd co
 		if state != lifecycle.Reverting {
 			return "it is merged already", false, nil
 		}
+		if why, err := r.keptOff(ctx, j.undo, u.Head); err != nil || why != "" {
+			return why, false, err
+		}
 		u.Redo = true
 		return "the revert is built again on today's default branch", true, nil
 	case command.Fix:

@@ -184,10 +184,12 @@ func (r *Reconciler) observeBase(ctx context.Context, j *job, v *view) error {
 		return nil // Gone says why
 	}
 	if p.edits == j.rec.Edits {
-		j.rec.Base, j.rec.Files = v.sha, p.files(v)
+		j.rec.Base, j.rec.Files, j.rec.Moved = v.sha, p.files(v), false
 		return nil
 	}
-	j.rec.Redo = true
+	// What a record that was rebuilt pushed last is not known: it is built again,
+	// and nothing says that it does not fit.
+	j.rec.Redo, j.rec.Moved = true, j.rec.Base != ""
 	return nil
 }
 
@@ -238,7 +240,8 @@ type published struct {
 	head   string // the commit that belay pushed last
 	pushed time.Time
 	marker string
-	redo   bool
+	redo   bool // somebody asked for it to be built again
+	moved  bool // the base moved under the edits
 }
 
 // observePull sums up what the pull request says about the merge.
@@ -247,11 +250,14 @@ func (r *Reconciler) observePull(ctx context.Context, j *job, o *lifecycle.Obser
 		return nil
 	}
 	var err error
-	if o.Pull, err = r.lookAt(ctx, j, j.pull, published{head: j.rec.Head, pushed: j.rec.Pushed, marker: j.rec.Marker, redo: j.rec.Redo}); err != nil {
+	if o.Pull, err = r.lookAt(ctx, j, j.pull, published{head: j.rec.Head, pushed: j.rec.Pushed, marker: j.rec.Marker, redo: j.rec.Redo, moved: j.rec.Moved}); err != nil {
 		return err
 	}
 	if o.Pull.State != lifecycle.PullOpen {
 		return nil
+	}
+	if err := r.noteOthers(ctx, j); err != nil {
+		return err
 	}
 	if m, err := report.ParseMarker(j.pull.Body); err != nil || m.String() != j.rec.Marker {
 		o.Redo = true // somebody changed the marker: it is written again
@@ -268,16 +274,17 @@ func (r *Reconciler) lookAt(ctx context.Context, j *job, p *github.Pull, known p
 	if err != nil {
 		return lifecycle.Pull{}, err
 	}
-	_, email, err := r.opts.GitHub.Signature(ctx)
+	others, err := r.othersOn(ctx, p, known.head)
 	if err != nil {
 		return lifecycle.Pull{}, err
 	}
-	out := lifecycle.Pull{State: pullState(p.State), Draft: p.Draft, Mergeable: mergeable(p.Mergeable), Foreign: p.Head != known.head && foreign(p, slug, email, r.opts.GitHub.Person()), ByPerson: p.MergedBy != "" && p.MergedBy != slug}
+	out := lifecycle.Pull{State: pullState(p.State), Draft: p.Draft, Mergeable: mergeable(p.Mergeable), Foreign: others != "", ByPerson: p.MergedBy != "" && p.MergedBy != slug}
 	if out.State != lifecycle.PullOpen {
 		return out, nil
 	}
 	// The head is belay's and yet not the recorded one: an earlier life pushed and was killed.
-	out.Stale = known.redo || p.Head != known.head && !out.Foreign
+	// What nobody may overwrite is not built again, whoever asked for it.
+	out.Stale = known.moved || !out.Foreign && (known.redo || p.Head != known.head)
 	required, err := r.required(ctx, j, p.BaseName)
 	if err != nil {
 		return out, err
@@ -289,18 +296,6 @@ func (r *Reconciler) lookAt(ctx context.Context, j *job, p *github.Pull, known p
 	out.Checks = lifecycle.Checks(required, reported, r.opts.Now().Sub(known.pushed))
 	out.Review, err = r.review(ctx, j, p, slug)
 	return out, err
-}
-
-// foreign reports whether somebody else's commits are on the branch. It is asked
-// where the head is not what belay pushed: after the base was rewritten, its old
-// commits count as the pull request's.
-func foreign(p *github.Pull, slug, email string, person bool) bool {
-	for _, c := range p.Commits {
-		if c.Email != email && (person || c.Login != slug) {
-			return true
-		}
-	}
-	return false
 }
 
 func pullState(s string) lifecycle.PullState {

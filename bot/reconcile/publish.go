@@ -140,7 +140,7 @@ func (r *Reconciler) publish(ctx context.Context, j *job) error {
 func (rec *record) take(p *planned, v *view, head string, pr report.PullRequest, goal target) {
 	u := p.upgrade
 	rec.Target, rec.Newer, rec.Redo, rec.Gone = goal, nil, false, ""
-	rec.Head, rec.Base, rec.Files, rec.Edits = head, v.sha, p.files(v), p.edits
+	rec.Head, rec.Base, rec.Files, rec.Edits, rec.Moved, rec.Others = head, v.sha, p.files(v), p.edits, false, others{}
 	rec.Title, rec.Message = pr.Title, pr.Message
 	rec.Risk, rec.Reasons, rec.Security, rec.Migration = u.Risk.Level, u.Risk.Reasons, u.Risk.Security, u.Risk.Migration
 	rec.Evidence = quotes(u.Risk.Evidence)

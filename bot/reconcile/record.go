@@ -50,7 +50,9 @@ type record struct {
 	Marker  string            `json:"marker,omitempty"`
 	Title   string            `json:"title,omitempty"`
 	Message string            `json:"message,omitempty"`
-	Gone    string            `json:"gone,omitempty"` // why there is nothing to move any more
+	Gone    string            `json:"gone,omitempty"`  // why there is nothing to move any more
+	Moved   bool              `json:"moved,omitempty"` // the default branch moved under Edits, and they are not built again yet
+	Others  others            `json:"others,omitzero"`
 	Judged
 
 	// What people said.

@@ -134,7 +134,7 @@ func Show(u store.Upgrade) (Shown, error) {
 		return Shown{}, fmt.Errorf("upgrade %s: its record cannot be read: %w", u.ID, err)
 	}
 	s := Shown{Waits: rec.Waits, Gates: rec.Gates, Entered: rec.Entered, Images: imagesOf(u.Lane), Chart: chartOf(u.Lane), Judged: rec.Judged,
-		Head: rec.Head, MergeSHA: rec.Merge.SHA, MergedBy: rec.Merge.By, MergedAt: rec.Merge.At, Unbacked: rec.Merge.Unbacked, Health: rec.Health, Parts: rec.Parts,
+		Head: rec.head(), MergeSHA: rec.Merge.SHA, MergedBy: rec.Merge.By, MergedAt: rec.Merge.At, Unbacked: rec.Merge.Unbacked, Health: rec.Health, Parts: rec.Parts,
 		Traces: rec.Traces, Updates: rec.Updates, Failure: rec.Failure.Why, Log: rec.Failure.Log, Again: rec.Failure.Again, AgainLog: rec.Failure.Last, Offer: rec.Offer,
 		Fix: rec.Undo.Fix, UndoHead: rec.Undo.Head, Clashes: rec.Undo.Clashes, Restore: rec.Undo.Data.State, RestoreLog: rec.Undo.Data.Detail, Gone: rec.Gone, Ladder: rec.Ladder}
 	if rec.Newer != nil {
@@ -143,7 +143,7 @@ func Show(u store.Upgrade) (Shown, error) {
 	if h := rec.Held; h != nil {
 		s.Held = &Word{Login: h.Login, Text: h.Reason, At: h.At}
 	}
-	if a := rec.Approved; a != nil && a.Head == rec.Head {
+	if a := rec.Approved; a != nil && a.Head == rec.head() {
 		s.Approved = &Word{Login: a.Login, At: a.At}
 	}
 	for _, a := range rec.Asked {
@@ -167,7 +167,7 @@ func Show(u store.Upgrade) (Shown, error) {
 // offers are the commands that make sense now, wherever they are given.
 func (j *job) offers() []command.Verb {
 	rec := &j.rec
-	return command.Offers(command.Situation{State: lifecycle.State(j.u.State), Pull: j.u.Pull != 0, Held: rec.Held != nil, Approved: rec.Approved != nil && rec.Approved.Head == rec.Head,
+	return command.Offers(command.Situation{State: lifecycle.State(j.u.State), Pull: j.u.Pull != 0, Held: rec.Held != nil, Approved: rec.Approved != nil && rec.Approved.Head == rec.head(), Others: rec.Others.By != "",
 		Backup: rec.Backup.configured(), Restore: rec.Backup.State == string(lifecycle.Good) && rec.Backup.Config.Restore != nil, Clashes: len(rec.Undo.Clashes) > 0,
 		Fix: rec.Offer != nil, Merged: rec.Merge.SHA != "", Ahead: len(rec.Ladder.Ahead()) > 0 && rec.Ladder.Next == "", All: rec.Ladder != nil && rec.Ladder.All != nil})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/belaybot/belay/rules/notes"
 	"github.com/belaybot/belay/rules/pin"
 	"github.com/belaybot/belay/rules/plan"
+	"github.com/belaybot/belay/rules/risk"
 )
 
 // StatusView is what the status comment and the check belay/verify speak of.
@@ -194,6 +195,25 @@ func RiskNotes(u plan.Upgrade) []Note {
 		}
 	}
 	return out
+}
+
+// OthersView is what the check belay/risk speaks of on a head with somebody
+// else's commits.
+type OthersView struct {
+	By, Service, From, To string
+	Risk                  risk.Level // of what belay pushed; "" when that was not judged
+	Judged                string     // the commit that belay pushed last, "" when it is not known
+}
+
+// OthersCheck is the summary of the check belay/risk on a head that holds
+// commits by others. It does not judge them.
+func OthersCheck(v OthersView) string {
+	var b strings.Builder
+	if v.Judged != "" && v.Risk != "" {
+		fmt.Fprintf(&b, "belay judged its own commit %s, %s %s → %s: **%s**.\n\n", v.Judged, notes.Plain(v.Service), code(v.From), code(v.To), strings.ToUpper(string(v.Risk)))
+	}
+	fmt.Fprintf(&b, "This head holds commits by %s, which belay has not judged. It is merged only after a person agreed to it: an approving review of this head, or `/upgrade approve`.\n", notes.Plain(v.By))
+	return b.String()
 }
 
 // BackupCheck is the summary of the check belay/backup.

@@ -10,6 +10,7 @@ import (
 type Situation struct {
 	State    lifecycle.State
 	Pull     bool // there is a pull request
+	Others   bool // somebody else's commits are on its branch, which belay does not edit then
 	Held     bool
 	Approved bool // the head as it is now
 	Backup   bool // a backup is configured
@@ -42,7 +43,8 @@ func Offers(s Situation) []Verb {
 		add(s.Pull && s.Ahead && !s.All, Step)
 		add(!s.Held, Hold)
 		add(s.Pull && s.Backup && s.State != lifecycle.BackingUp, Backup)
-		add(s.Pull, Rebase, To, Ignore)
+		add(s.Pull && !s.Others, Rebase, To)
+		add(s.Pull, Ignore)
 	case lifecycle.Applying, lifecycle.Watching:
 		add(s.Ahead && !s.All, Step)
 		add(true, Rollback)

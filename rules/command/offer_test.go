@@ -19,6 +19,7 @@ func TestOffers(t *testing.T) {
 		{"an open one waits for agreement", command.Situation{State: lifecycle.Open, Pull: true, Backup: true}, verbs{command.Approve, command.Hold, command.Backup, command.Rebase, command.To, command.Ignore}},
 		{"a held one can go on, and is not held again", command.Situation{State: lifecycle.Open, Pull: true, Held: true, Approved: true}, verbs{command.Resume, command.Rebase, command.To, command.Ignore}},
 		{"after a failed backup, to try again comes first", command.Situation{State: lifecycle.Aborted, Pull: true, Backup: true, Approved: true}, verbs{command.Retry, command.Hold, command.Backup, command.Rebase, command.To, command.Ignore}},
+		{"a branch with a person's commits is not built again", command.Situation{State: lifecycle.Open, Pull: true, Others: true}, verbs{command.Approve, command.Hold, command.Ignore}},
 		{"what is watched can be undone", command.Situation{State: lifecycle.Watching, Pull: true, Merged: true}, verbs{command.Rollback}},
 		{"what was verified can be undone, with its data", command.Situation{State: lifecycle.Verified, Pull: true, Merged: true, Restore: true}, verbs{command.Rollback, command.Restore}},
 		{"a revert with a known fix", command.Situation{State: lifecycle.Reverting, Pull: true, Merged: true, Fix: true}, verbs{command.Fix, command.Approve, command.Rebase, command.Hold}},
