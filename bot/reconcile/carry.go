@@ -12,9 +12,9 @@ import (
 	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/bot/report"
 	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/rules/command"
 	"github.com/belaybot/belay/rules/lifecycle"
 	"github.com/belaybot/belay/rules/plan"
-	"github.com/belaybot/belay/rules/version"
 	"github.com/belaybot/belay/rules/watch"
 )
 
@@ -220,16 +220,13 @@ func (r *Reconciler) ignored(ctx context.Context, j *job) ([]string, error) {
 	}
 	var out []string
 	for _, b := range blocks {
-		if b.Image == j.u.Lane && slices.Contains(kinds, b.Target) && !slices.Contains(out, b.Target) {
+		if b.Image == j.u.Lane && slices.Contains(command.Ignorable(), b.Target) && !slices.Contains(out, b.Target) {
 			out = append(out, b.Target)
 		}
 	}
 	slices.Sort(out)
 	return out, nil
 }
-
-// kinds of bump that /upgrade ignore takes.
-var kinds = []string{string(version.BumpMajor), string(version.BumpMinor)}
 
 // takeUp makes the record of a pull request's upgrade from what stands in it, and
 // reports its id; "" for one that is none of belay's.

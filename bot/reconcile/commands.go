@@ -12,6 +12,7 @@ import (
 	"github.com/belaybot/belay/rules/command"
 	"github.com/belaybot/belay/rules/lifecycle"
 	"github.com/belaybot/belay/rules/policy"
+	"github.com/belaybot/belay/rules/version"
 )
 
 // obey reads the comments that were written since the last look and does what
@@ -139,14 +140,7 @@ func (r *Reconciler) command(ctx context.Context, j *job, by *said, cmd command.
 	case command.To:
 		return r.commandTo(ctx, j, cmd.Args)
 	case command.Ignore:
-		if err := r.ignore(ctx, j, by, cmd.Args); err != nil {
-			return "", false, err
-		}
-		if err := j.repo.ClosePull(ctx, j.u.Pull); err != nil {
-			return "", false, err
-		}
-		j.pull.State = "CLOSED"
-		return "closed, and left out from now on", true, nil
+		return r.commandIgnore(ctx, j, by, cmd.Args)
 	case command.Backup:
 		b, _, ok := j.backup()
 		switch {
@@ -175,13 +169,35 @@ func (r *Reconciler) command(ctx context.Context, j *job, by *said, cmd command.
 	return "", false, fmt.Errorf("no effect is known for %q", cmd.Verb)
 }
 
-// ignore leaves out the upgrade's version, or a kind of bump.
-func (r *Reconciler) ignore(ctx context.Context, j *job, by *said, kind string) error {
-	why := "/upgrade ignore by " + by.Login
-	if !slices.Contains(kinds, kind) {
-		return r.block(ctx, j, why)
+// commandIgnore closes the pull request and leaves out its version, and a kind
+// of bump where one is named.
+func (r *Reconciler) commandIgnore(ctx context.Context, j *job, by *said, what string) (string, bool, error) {
+	kind := slices.Contains(command.Ignorable(), what)
+	if what != "" && !kind && !sameVersion(what, j.u.To) {
+		return fmt.Sprintf("this pull request goes to %s, not to %s: `/upgrade ignore` closes it and leaves %s out", j.u.To, what, j.u.To), false, nil
 	}
-	return r.opts.Store.AddBlock(ctx, store.Block{Repository: j.u.Repository, Service: j.u.Service, Image: j.u.Lane, Target: kind, Why: why, At: r.opts.Now()})
+	why, text := "/upgrade ignore by "+by.Login, fmt.Sprintf("closed, and %s is left out from now on", j.u.To)
+	if err := r.block(ctx, j, why); err != nil {
+		return "", false, err
+	}
+	if kind {
+		if err := r.opts.Store.AddBlock(ctx, store.Block{Repository: j.u.Repository, Service: j.u.Service, Image: j.u.Lane, Target: what, Why: why, At: r.opts.Now()}); err != nil {
+			return "", false, err
+		}
+		text = fmt.Sprintf("closed; %s and every other %s upgrade of %s are left out from now on", j.u.To, what, j.u.Service)
+	}
+	if err := j.repo.ClosePull(ctx, j.u.Pull); err != nil {
+		return "", false, err
+	}
+	j.pull.State = "CLOSED"
+	return text, true, nil
+}
+
+// sameVersion reports whether two tags are of one version: "v2.0.0" and "2.0.0".
+func sameVersion(a, b string) bool {
+	x, bad := version.Parse(a)
+	y, wrong := version.Parse(b)
+	return a == b || bad == nil && wrong == nil && version.CompareReleases(x, y) == 0
 }
 
 func short(sha string) string {

@@ -12,6 +12,7 @@ import (
 	"github.com/belaybot/belay/bot/github"
 	"github.com/belaybot/belay/bot/report"
 	"github.com/belaybot/belay/bot/store"
+	"github.com/belaybot/belay/rules/command"
 	"github.com/belaybot/belay/rules/lifecycle"
 	"github.com/belaybot/belay/rules/plan"
 	"github.com/belaybot/belay/rules/policy"
@@ -171,7 +172,7 @@ func (r *Reconciler) takeHistory(ctx context.Context, repository string, p polic
 // leaveOut blocks a version that failed or that a person closed.
 func (r *Reconciler) leaveOut(ctx context.Context, repository string, o ours) error {
 	for _, kind := range o.marker.Ignores {
-		if !slices.Contains(kinds, kind) {
+		if !slices.Contains(command.Ignorable(), kind) {
 			continue
 		}
 		b := store.Block{Repository: repository, Service: o.marker.Service, Image: o.lane(), Target: kind, Why: fmt.Sprintf("/upgrade ignore on #%d", o.pull.Number), At: o.pull.Updated}

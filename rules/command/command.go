@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/agext/levenshtein"
+
+	"github.com/belaybot/belay/rules/version"
 )
 
 // Verb is what a command asks for.
@@ -55,7 +57,7 @@ func Verbs() []Usage {
 		{Retry, "", "try again what failed"},
 		{To, "<version>", "end at another version, on the way or newer"},
 		{Step, "[all|every|minor|major]", "go this step; agree to all of them; or choose which versions are steps from here on"},
-		{Ignore, "[version|major|minor]", "close this pull request and leave the version out"},
+		{Ignore, "[version|major|minor]", "close this pull request and leave its version out, or also every major or minor upgrade of the service from now on"},
 		{Backup, "", "take the backup now"},
 		{Rollback, "", "open the revert now"},
 		{Restore, "", "put data and image back together"},
@@ -152,9 +154,15 @@ func parse(rest string) Command {
 		c.Nearest = nearest(verb)
 		return c
 	}
+	if word := strings.ToLower(args); c.Verb == Ignore && slices.Contains(Ignorable(), word) {
+		c.Args = word
+	}
 	c.Problem = c.check()
 	return c
 }
+
+// Ignorable are the kinds of bump that /upgrade ignore takes, besides a version.
+func Ignorable() []string { return []string{string(version.BumpMajor), string(version.BumpMinor)} }
 
 // check says what is wrong with a command's arguments.
 func (c Command) check() string {
@@ -168,9 +176,10 @@ func (c Command) check() string {
 			return "give one version, such as `/upgrade to v2.10.0`"
 		}
 	case Ignore:
-		if strings.ContainsAny(c.Args, " \t") {
-			return "give one of version, major, minor, or nothing"
+		if _, err := version.Parse(c.Args); c.Args == "" || err == nil || slices.Contains(Ignorable(), c.Args) {
+			return ""
 		}
+		return "give major, minor, the version of this pull request, or nothing, which means that version"
 	case Help, Status, Plan, Step, Approve, Hold, Resume, Backup, Retry, Rollback, Restore, Fix, Rebase:
 	}
 	return ""

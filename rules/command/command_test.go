@@ -9,6 +9,8 @@ import (
 	"github.com/belaybot/belay/rules/command"
 )
 
+const ignorable = "give major, minor, the version of this pull request, or nothing, which means that version"
+
 func TestParse(t *testing.T) {
 	for _, tc := range []struct {
 		name, body string
@@ -29,6 +31,12 @@ func TestParse(t *testing.T) {
 		{"a version that is missing", "/upgrade to", []command.Command{{Verb: command.To, Written: "to", Problem: "give one version, such as `/upgrade to v2.10.0`"}}},
 		{"a version", "/upgrade to v2.10.0", []command.Command{{Verb: command.To, Written: "to", Args: "v2.10.0"}}},
 		{"a step that is none", "/upgrade step sideways", []command.Command{{Verb: command.Step, Written: "step", Args: "sideways", Problem: "choose one of all, every, minor, major"}}},
+		{"nothing to be ignored but the version", "/upgrade ignore", []command.Command{{Verb: command.Ignore, Written: "ignore"}}},
+		{"a kind to be ignored, with capitals", "/upgrade ignore Minor", []command.Command{{Verb: command.Ignore, Written: "ignore", Args: "minor"}}},
+		{"a version to be ignored", "/upgrade ignore v2.10.0-RC1", []command.Command{{Verb: command.Ignore, Written: "ignore", Args: "v2.10.0-RC1"}}},
+		{"a kind to be ignored with a typo", "/upgrade ignore mayor", []command.Command{{Verb: command.Ignore, Written: "ignore", Args: "mayor", Problem: ignorable}}},
+		{"a kind that cannot be ignored", "/upgrade ignore patch", []command.Command{{Verb: command.Ignore, Written: "ignore", Args: "patch", Problem: ignorable}}},
+		{"two to be ignored", "/upgrade ignore minor major", []command.Command{{Verb: command.Ignore, Written: "ignore", Args: "minor major", Problem: ignorable}}},
 		{"no more than ten", strings.Repeat("/upgrade status\n", 50), slicesOf(command.Command{Verb: command.Status, Written: "status"}, 10)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
