@@ -214,6 +214,7 @@ func (d *doctor) config(ctx context.Context, say *report, repo *github.Repositor
 			return
 		}
 		say.ok("%s has a right %s on %s", repo.Name, configPath, s.DefaultBranch)
+		d.strays(ctx, say, repo, s.DefaultBranch, p)
 		if len(p.Apply.Checks) == 0 && p.Apply.Woodpecker == nil {
 			say.note(repo.Name+" does not say which checks apply a merge: the watch begins with the merge itself, whether CI has brought it to the cluster by then or not", "name them in apply.checks")
 		}

@@ -127,7 +127,7 @@ func (p *Planner) Plan(ctx context.Context, inv *terraform.Inventory, d plan.Dis
 		return out, err
 	}
 	candidates, skipped := plan.Select(t.targets, inv.Pins, p.Policy)
-	out.Skipped, out.warnings = append(skipped, t.skipped...), t.warnings
+	out.Skipped, out.warnings = append(skipped, t.skipped...), slices.Concat(t.warnings, p.strays(inv))
 	for _, c := range candidates {
 		u, changes, n, err := p.upgrade(ctx, inv, d, c)
 		if ctx.Err() != nil {
@@ -137,7 +137,7 @@ func (p *Planner) Plan(ctx context.Context, inv *terraform.Inventory, d plan.Dis
 			t.stick(c.Targets[0].Pin, err)
 			continue
 		}
-		u.Warnings = append(u.Warnings, t.warnings...)
+		u.Warnings = append(u.Warnings, out.warnings...)
 		out.Upgrades = append(out.Upgrades, u)
 		out.Changes[u.Service], out.found[u.Service] = changes, found{candidate: c, notes: n}
 	}

@@ -144,7 +144,7 @@ func base(dir string, opts Options) string {
 		if opts.Repository != "" {
 			return opts.Repository
 		}
-		return "root"
+		return RootName
 	}
 	return path.Base(dir)
 }

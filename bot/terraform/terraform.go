@@ -32,9 +32,13 @@ type Tree interface {
 type Options struct {
 	Roots    []string // globs of service directories; empty: every root module
 	Parallel int      // files read at once; 0: number of CPUs
-	// Repository names the service of a root module at the top of the tree; "root" when empty.
+	// Repository names the service of a root module at the top of the tree; RootName when empty.
 	Repository string
 }
+
+// RootName is the service of a root module at the top of a tree, where the name of
+// the repository is not known.
+const RootName = "root"
 
 // Service is a directory that is upgraded as one.
 type Service struct {

@@ -6,9 +6,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"github.com/belaybot/belay/bot/planner"
+	"github.com/belaybot/belay/bot/terraform"
 	"github.com/belaybot/belay/cmd/internal/program"
 	"github.com/belaybot/belay/rules/policy"
 )
@@ -53,15 +56,23 @@ func atMost(n int) cobra.PositionalArgs {
 }
 
 func newConfigCheck() *cobra.Command {
-	return &cobra.Command{
+	var dir string
+	c := &cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Say whether a configuration is right",
-		Long:  "Check reads a configuration, " + configPath + " unless told otherwise, and names every problem with its line and column.",
+		Long: "Check reads a configuration, " + configPath + ` unless told otherwise, and names every
+problem with its line and column. With the repository at hand it warns of
+services that the configuration names and the repository does not have. That is
+the directory that --repo names, or this one for ` + configPath + `.`,
 		Example: `  belay config check
-  belay config check -`,
+  belay config check --repo ~/home-ops
+  belay config check - --repo ~/home-ops < draft.yml`,
 		Args: atMost(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			name := configPath
+			if dir != "" {
+				name = filepath.Join(dir, configPath)
+			}
 			if len(args) > 0 {
 				name = args[0]
 			}
@@ -73,13 +84,49 @@ func newConfigCheck() *cobra.Command {
 			if name == "-" {
 				shown = "standard input"
 			}
-			if _, err := policy.Parse(shown, data); err != nil {
+			p, err := policy.Parse(shown, data)
+			if err != nil {
 				return program.Usage(err)
+			}
+			if err := warnOfStrays(c, dir, name, p); err != nil {
+				return err
 			}
 			fmt.Fprintf(c.OutOrStdout(), "%s: ok\n", shown)
 			return nil
 		},
 	}
+	c.Flags().StringVar(&dir, "repo", "", "`directory` of the repository, to hold the names of services to it")
+	_ = c.MarkFlagDirname("repo")
+	return c
+}
+
+// warnOfStrays holds the names of a configuration to the repository that it is
+// of, where that is known: dir, or this directory for a file at its place in it.
+func warnOfStrays(c *cobra.Command, dir, name string, p policy.Policy) error {
+	told := dir != ""
+	if !told && name != configPath {
+		return nil
+	}
+	if !told {
+		dir = "."
+	}
+	tree, err := planner.Tree(dir, "")
+	var inv *terraform.Inventory
+	if err == nil {
+		inv, err = terraform.Scan(c.Context(), tree, terraform.Options{Roots: p.Services.Roots})
+	}
+	switch {
+	case err != nil && told:
+		return program.Usage(fmt.Errorf("--repo %s: the names of services were not held to it: %w", dir, err))
+	case err != nil:
+		warn(c.ErrOrStderr(), []string{fmt.Sprintf("the names of services were not held to the repository: %v", err)})
+		return nil
+	}
+	if !told && len(inv.Services) == 0 && len(inv.Pins) == 0 { // no repository with services, but a place to keep the file
+		return nil
+	}
+	warnOf(c.ErrOrStderr(), inv, p)
+	return nil
 }
 
 func newConfigSchema() *cobra.Command {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/belaybot/belay/bot/planner"
 	"github.com/belaybot/belay/bot/terraform"
 	"github.com/belaybot/belay/cmd/internal/program"
 	"github.com/belaybot/belay/rules/image"
@@ -117,6 +118,9 @@ func pinsText(out io.Writer, inv *terraform.Inventory, p policy.Policy) error {
 	for _, problem := range inv.Problems {
 		fmt.Fprintln(out, "problem: "+problemLine(problem))
 	}
+	for _, stray := range planner.Strays(inv, p) {
+		fmt.Fprintln(out, "warning: the configuration has no effect in a place: "+stray)
+	}
 	return nil
 }
 
@@ -154,7 +158,8 @@ func pinsJSON(out io.Writer, inv *terraform.Inventory, p policy.Policy) error {
 	doc := struct {
 		Pins     []pinJSON `json:"pins"`
 		Problems []problem `json:"problems"`
-	}{Pins: []pinJSON{}, Problems: []problem{}}
+		Warnings []string  `json:"warnings"`
+	}{Pins: []pinJSON{}, Problems: []problem{}, Warnings: list(planner.Strays(inv, p))}
 	for _, n := range inv.Pins {
 		at := located(n)
 		j := pinJSON{Service: n.Service, Directory: n.Directory, Kind: string(n.Kind), Chart: n.Chart.Name, Repository: n.Chart.Repository,

@@ -158,6 +158,9 @@ func (f *planFlags) run(c *cobra.Command, _ []string) error {
 	for _, problem := range inv.Problems {
 		fmt.Fprintf(c.ErrOrStderr(), "belay: warning: %s\n", problemLine(problem))
 	}
+	if len(result.Upgrades) == 0 || f.format == "diff" { // else the plan has them
+		warnOf(c.ErrOrStderr(), inv, p)
+	}
 	if near := nearest(inv, d); len(near) > 0 && (err != nil || result.Unused) {
 		fmt.Fprintf(c.ErrOrStderr(), "belay: %s is pinned nowhere here; did you mean %s?\n", nameOf(d), strings.Join(near, " or "))
 	}

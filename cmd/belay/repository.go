@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 
@@ -66,6 +67,20 @@ func (r *repository) readConfig(tree terraform.Tree) (string, []byte, error) {
 		return "", nil, nil
 	}
 	return configPath, data, err
+}
+
+// warn says on standard error what stops nothing.
+func warn(out io.Writer, list []string) {
+	for _, s := range list {
+		fmt.Fprintf(out, "belay: warning: %s\n", s)
+	}
+}
+
+// warnOf warns of names in a configuration that nothing in the repository answers to.
+func warnOf(out io.Writer, inv *terraform.Inventory, p policy.Policy) {
+	for _, s := range planner.Strays(inv, p) {
+		warn(out, []string{"the configuration has no effect in a place: " + s})
+	}
 }
 
 // scan reads the repository's pins.

@@ -100,7 +100,9 @@ func Reference() []byte {
 	var b strings.Builder
 	b.WriteString("# Configuration\n\n")
 	b.WriteString("belay reads `.github/belay.yml` on the default branch, never from a pull request. Every key is optional;\nunknown keys and bad values are refused with their line and column.\n\n")
-	b.WriteString("`belay config check` says whether a file is right, `belay config schema` prints the JSON Schema for editors:\n\n")
+	b.WriteString("`belay config check` says whether a file is right, `belay config schema` prints the JSON Schema for editors. A service that is named here and\n" +
+		"that the repository does not have is no error: `belay config check --repo DIRECTORY`, `belay pins`, `belay doctor`, the page, the dashboard issue and\n" +
+		"every pull request warn of it, with the name that was probably meant.\n\n")
 	fmt.Fprintf(&b, "```yaml\n# yaml-language-server: $schema=%s\n```\n\n", SchemaID)
 	for _, k := range form.keys {
 		fmt.Fprintf(&b, "## `%s`\n\n%s\n\n", k.name, k.doc)
