@@ -203,7 +203,9 @@ var spoiled = []struct {
 	{"there was a cluster and there is none", func(c *clinic) {
 		c.opts.ClusterProblem = "no cluster to be found: stat /etc/kube: no such file or directory"
 	}},
-	{"a service's name is misspelt", func(c *clinic) { c.configure(config + "databases: { home-op: { backup: { none: it keeps no state } } }\n") }},
+	{"a service's name is misspelt", func(c *clinic) {
+		c.configure(config + "databases: { home-op: { backup: { none: it keeps no state } } }\n")
+	}},
 	{"a backup is configured and no cluster", func(c *clinic) {
 		c.configure("databases: { links: { backup: { cronjob: dbaas/dump } } }\napply: { checks: [a] }\n")
 	}},

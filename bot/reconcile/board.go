@@ -126,7 +126,7 @@ func (r *Reconciler) fact(ctx context.Context, name string, into any) error {
 }
 
 func (r *Reconciler) bringBoard(ctx context.Context, repo *github.Repository, rec *boardRecord) error {
-	p, problem, err := r.boardPolicy(ctx, repo)
+	p, problem, strays, err := r.boardPolicy(ctx, repo)
 	if err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ func (r *Reconciler) bringBoard(ctx context.Context, repo *github.Repository, re
 	if view, err = r.boardView(ctx, repo.Name); err != nil { // a comment may have changed it
 		return err
 	}
-	view.Problem = problem
+	view.Problem, view.Warnings = problem, strays
 	if err := r.takeBoxAnswer(ctx, repo.Name, rec); err != nil {
 		return err
 	}
@@ -163,22 +163,23 @@ func (r *Reconciler) bringBoard(ctx context.Context, repo *github.Repository, re
 }
 
 // boardPolicy reads the configuration as it is now. One that is wrong is shown
-// on the dashboard, since nothing else is done then.
-func (r *Reconciler) boardPolicy(ctx context.Context, repo *github.Repository) (policy.Policy, string, error) {
+// on the dashboard, since nothing else is done then; so are names in it that
+// nothing answers to.
+func (r *Reconciler) boardPolicy(ctx context.Context, repo *github.Repository) (p policy.Policy, problem string, strays []string, err error) {
 	j := &job{u: store.Upgrade{Repository: repo.Name}, home: r.home(repo.Name), repo: repo}
 	branch, err := r.branchOf(ctx, j)
 	if err != nil {
-		return policy.Policy{}, "", err
+		return policy.Policy{}, "", nil, err
 	}
 	v, err := r.today(ctx, j, branch)
 	var wrong *policy.PositionError
 	if errors.As(err, &wrong) {
-		return policy.Default(), wrong.Error(), nil
+		return policy.Default(), wrong.Error(), nil, nil
 	}
 	if err != nil {
-		return policy.Policy{}, "", err
+		return policy.Policy{}, "", nil, err
 	}
-	return v.policy, "", nil
+	return v.policy, "", v.strays, nil
 }
 
 // shutBoard closes the issue that the configuration switches off, once.

@@ -104,6 +104,7 @@ type view struct {
 	policy    policy.Policy
 	inventory *terraform.Inventory
 	planner   *planner.Planner
+	strays    []string // names in the configuration that nothing in the inventory answers to
 }
 
 type permission struct {

@@ -16,7 +16,7 @@ func TestTroublesAreThoseOfEachStanding(t *testing.T) {
 	t.Parallel()
 	r := alone(t)
 	note := func(repository string, trouble error) {
-		r.noteConfig(t.Context(), &job{u: store.Upgrade{Repository: repository}, home: &home{}}, "0a1b", policy.Default(), trouble)
+		r.noteConfig(t.Context(), &job{u: store.Upgrade{Repository: repository}, home: &home{}}, "0a1b", policy.Default(), nil, trouble)
 	}
 	note("Acme/home-ops", errors.New("unknown key"))
 	note("acme/right", nil)

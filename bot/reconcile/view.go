@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 
 	"github.com/belaybot/belay/bot/planner"
 	"github.com/belaybot/belay/bot/store"
@@ -63,7 +64,7 @@ func (r *Reconciler) at(ctx context.Context, j *job, sha string) (*view, error) 
 		p, err = policy.Parse(ConfigPath, data)
 		r.opts.Meter.Configured(j.u.Repository, err == nil)
 		if err != nil {
-			r.noteConfig(ctx, j, sha, policy.Default(), err)
+			r.noteConfig(ctx, j, sha, policy.Default(), nil, err)
 			return nil, fmt.Errorf("the configuration on the default branch is wrong, so nothing is done until it is mended: %w", err)
 		}
 	case !errors.Is(err, fs.ErrNotExist):
@@ -71,16 +72,23 @@ func (r *Reconciler) at(ctx context.Context, j *job, sha string) (*view, error) 
 	default:
 		r.opts.Meter.Configured(j.u.Repository, true)
 	}
-	r.noteConfig(ctx, j, sha, p, nil)
 	inv, err := terraform.Scan(ctx, planner.Lend(tree), terraform.Options{Roots: p.Services.Roots, Repository: path.Base(j.u.Repository)})
 	if err != nil {
+		r.noteConfig(ctx, j, sha, p, nil, nil)
 		return nil, err
+	}
+	v := &view{sha: sha, policy: p, inventory: inv, strays: planner.Strays(inv, p)}
+	r.noteConfig(ctx, j, sha, p, v.strays, nil)
+	if old := j.home.view; old == nil || !slices.Equal(old.strays, v.strays) {
+		for _, s := range v.strays {
+			r.opts.Log.Warn("the configuration has no effect in a place", "repo", j.u.Repository, "commit", short(sha), "what", s)
+		}
 	}
 	up, err := r.opts.Upstream(p)
 	if err != nil {
 		return nil, err
 	}
-	v := &view{sha: sha, policy: p, inventory: inv, planner: &planner.Planner{Policy: p, Upstream: up, Adviser: r.opts.Adviser}}
+	v.planner = &planner.Planner{Policy: p, Upstream: up, Adviser: r.opts.Adviser}
 	j.home.view = v
 	return v, nil
 }

@@ -381,7 +381,7 @@ func begin(ctx context.Context, with living) (*life, error) {
 	if l.engine, err = engine.New(ctx, work); err != nil {
 		return nil, err
 	}
-	l.server = server.New(server.Options{Store: st, Queue: l.engine, DiunToken: func() string { return "token" }, WebhookSecret: func() string { return with.secret }, Freezer: l.rec, Bulk: l.rec, Forget: l.app.Forget, Board: l.rec, Log: log})
+	l.server = server.New(server.Options{Store: st, Queue: l.engine, DiunToken: func() string { return "token" }, WebhookSecret: func() string { return with.secret }, Freezer: l.rec, Bulk: l.rec, Forget: l.app.Forget, Board: l.rec, Event: l.rec.Event, Log: log})
 	l.http = httptest.NewServer(l.server.Handler())
 	return l, l.engine.Start(ctx)
 }

@@ -23,7 +23,8 @@ func IsBoard(body string) bool { return strings.HasPrefix(strings.TrimSpace(body
 
 // BoardView is what the dashboard issue of a repository shows.
 type BoardView struct {
-	Problem  string // what is wrong with the configuration, so that nothing is done; "" when it is right
+	Warnings []string // sentences about names in the configuration that nothing answers to; they stop nothing
+	Problem  string   // what is wrong with the configuration, so that nothing is done; "" when it is right
 	Frozen   *Frozen
 	Upgrades []BoardUpgrade // those that are open and those that ended lately, in any order
 	LeftOut  []LeftOut      // versions that are not taken, newest first
@@ -86,6 +87,9 @@ var groupTitles = map[lifecycle.Group]string{
 // boardReserve is kept for headings and for saying what was cut, in characters.
 const boardReserve = 1500
 
+// maxWarnings is how many warnings about the configuration are shown.
+const maxWarnings = 5
+
 // Board is the body of the dashboard issue: at most MaxBody characters, what
 // needs a person first. What does not fit is counted.
 func Board(v BoardView) string {
@@ -137,6 +141,15 @@ func boardHead(v BoardView) string {
 		"Tick a box to have it done, or comment `/upgrade hold [reason]` to stop everything here and `/upgrade resume` to go on: both need write permission.\n")
 	if v.Problem != "" {
 		b.WriteString("\n> [!CAUTION]\n> The configuration on the default branch is wrong, so nothing is done until it is mended:\n> " + cut(notes.Plain(oneLine(v.Problem)), maxLine) + "\n")
+	}
+	if len(v.Warnings) > 0 {
+		b.WriteString("\n> [!WARNING]\n> Parts of the configuration on the default branch have no effect:\n")
+		for _, w := range v.Warnings[:min(len(v.Warnings), maxWarnings)] {
+			b.WriteString("> - " + cut(neutral(oneLine(w)), maxLine) + "\n")
+		}
+		if more := len(v.Warnings) - maxWarnings; more > 0 {
+			fmt.Fprintf(&b, "> - and %d more: `belay config check` lists them\n", more)
+		}
 	}
 	if f := v.Frozen; f != nil {
 		where, box := "in this repository", "\n- [ ] "+Box{Verb: command.Resume}.String()+" go on with everything\n"

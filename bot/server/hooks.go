@@ -185,7 +185,12 @@ func (s *Server) route(ctx context.Context, event string, h hook) error {
 		}
 		return s.wakeAll(ctx, repository)
 	case "repository_dispatch":
-		if h.Action != s.opts.Event {
+		want, err := s.opts.Event(ctx, repository)
+		if err != nil {
+			return err
+		}
+		if h.Action != want {
+			s.opts.Log.Info("a repository_dispatch was left alone: its event_type is not the one of dispatch.event", "repo", repository, "event_type", h.Action, "dispatch.event", want)
 			return nil
 		}
 		d, err := intake.Parse(h.ClientPayload)

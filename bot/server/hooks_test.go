@@ -305,7 +305,8 @@ func TestRepositoryDispatch(t *testing.T) {
 		{"DIUN's own form", "diun", full, "", "docker.io/vaultwarden/server 1.35.8", ""},
 		{"the flattened form", "diun", `{"diun_entry_status":"new","diun_entry_image":"vaultwarden/server","diun_entry_imagetag":"1.35.8","diun_entry_provider":"kubernetes"}`, "", "docker.io/vaultwarden/server 1.35.8", ""},
 		{"the minimal form", "diun", `{"image":"vaultwarden/server","tag":"1.35.8"}`, "", "docker.io/vaultwarden/server 1.35.8", ""},
-		{"another event type", "deploy", `{"image":"vaultwarden/server","tag":"1.35.8"}`, "", "", ""},
+		{"another event type", "deploy", `{"image":"vaultwarden/server","tag":"1.35.8"}`, "", "", "left alone"},
+		{"DIUN's event type where another one is configured", "diun", `{"image":"vaultwarden/server","tag":"1.35.8"}`, "deploy", "", "left alone"},
 		{"another event type that is configured", "deploy", `{"image":"vaultwarden/server","tag":"1.35.8"}`, "deploy", "docker.io/vaultwarden/server 1.35.8", ""},
 		{"no tag", "diun", `{"image":"vaultwarden/server"}`, "", "", "tag"},
 		{"no payload", "diun", `null`, "", "", "refused"},
@@ -313,7 +314,16 @@ func TestRepositoryDispatch(t *testing.T) {
 		{"an image that would break out", "diun", `{"image":"vaultwarden/server;rm","tag":"1.35.8"}`, "", "", "refused"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			g := newGate(t, func(o *server.Options) { o.Event = tc.event })
+			g := newGate(t, func(o *server.Options) {
+				if tc.event != "" {
+					o.Event = func(_ context.Context, repository string) (string, error) {
+						if repository != "acme/home-ops" {
+							t.Errorf("asked of %q", repository)
+						}
+						return tc.event, nil
+					}
+				}
+			})
 			body := fmt.Sprintf(`{"action":%q,"branch":"main","client_payload":%s,"repository":{"full_name":"acme/home-ops"}}`, tc.action, tc.payload)
 			for _, guid := range []string{"one", "one", "two"} { // sent again, and said again
 				if code, said := g.post("repository_dispatch", guid, body); code != http.StatusAccepted {

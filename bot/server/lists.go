@@ -323,6 +323,9 @@ func (d *dashboard) repository(w http.ResponseWriter, req *http.Request, v viewe
 	if s.Trouble != "" {
 		view.Problems = append(view.Problems, page.Problem{Tone: "bad", Text: "The configuration is wrong, so nothing is done until it is mended: " + s.Trouble})
 	}
+	for _, w := range s.Warnings {
+		view.Problems = append(view.Problems, page.Problem{Tone: "ask", Text: "The configuration has no effect in a place: " + w})
+	}
 	switch f, err := d.state.FreezeOf(req.Context(), name); {
 	case err == nil:
 		view.Problems = append(view.Problems, freezeProblem(f))

@@ -64,6 +64,10 @@ func (noBoard) BoardEdited(context.Context, reconcile.BoardEdit) error   { retur
 func (noBoard) BoardTouched(context.Context, reconcile.BoardIssue) error { return nil }
 func (noBoard) BoardMoved(context.Context, string) error                 { return nil }
 
+// EventOf is the event_type of repository_dispatch that carries a dispatch for a
+// repository. Event of *reconcile.Reconciler is one.
+type EventOf func(ctx context.Context, repository string) (string, error)
+
 // Options are what a Server works with. Secrets are functions, so that they may
 // be changed without a restart.
 type Options struct {
@@ -71,7 +75,7 @@ type Options struct {
 	Queue         Queue
 	DiunToken     func() string               // "" refuses every dispatch by HTTP
 	WebhookSecret func() string               // "" refuses every webhook
-	Event         string                      // event_type of repository_dispatch that carries a dispatch; "" is diun
+	Event         EventOf                     // nil: diun everywhere
 	Freezer       Freezer                     // nil: nothing can be frozen here
 	Bulk          Bulk                        // nil: bulk runs are refused
 	Scans         func() reconcile.ScanCounts // for the metrics; nil: nothing is scanned
@@ -104,8 +108,8 @@ func New(opts Options) *Server {
 	if opts.Log == nil {
 		opts.Log = slog.Default()
 	}
-	if opts.Event == "" {
-		opts.Event = "diun"
+	if opts.Event == nil {
+		opts.Event = func(context.Context, string) (string, error) { return "diun", nil }
 	}
 	if opts.Board == nil {
 		opts.Board = noBoard{}

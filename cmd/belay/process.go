@@ -170,7 +170,7 @@ func (out *process) wire(ctx context.Context, p parts) error {
 	if page.Public == "" {
 		page.Public = out.url()
 	}
-	out.server = server.New(server.Options{Store: out.store, Queue: out.engine, DiunToken: p.diunToken, WebhookSecret: p.webhookSecret, Freezer: out.rec, Bulk: out.rec, Scans: out.rec.Scans, Board: out.rec, Forget: out.app.Forget, Credentials: p.credentials, Metrics: counted,
+	out.server = server.New(server.Options{Store: out.store, Queue: out.engine, DiunToken: p.diunToken, WebhookSecret: p.webhookSecret, Freezer: out.rec, Bulk: out.rec, Scans: out.rec.Scans, Board: out.rec, Event: out.rec.Event, Forget: out.app.Forget, Credentials: p.credentials, Metrics: counted,
 		Depths: out.depths, Kinds: metrics.Kinds, Dashboard: page, Log: p.log})
 	out.http = &http.Server{Handler: out.server.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
 	out.http.RegisterOnShutdown(out.server.Hush)
