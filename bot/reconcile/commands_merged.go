@@ -77,6 +77,12 @@ func (r *Reconciler) commandMerged(ctx context.Context, j *job, by *said, cmd co
 	return fmt.Sprintf("it is merged already and %s: `/upgrade rollback` undoes it", j.u.State), false, nil
 }
 
+// mayRestore reports whether askRestore would be heeded while the upgrade is undone.
+func (j *job) mayRestore() bool {
+	b, ok := j.policy.BackupFor(j.u.Service)
+	return ok && b.Restore != nil && j.rec.Backup.State == string(lifecycle.Good)
+}
+
 // askRestore has the data put back with the image.
 func (j *job) askRestore(by *said) (string, bool) {
 	b, _, ok := j.backup()

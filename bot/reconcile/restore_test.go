@@ -179,3 +179,22 @@ func TestRestoreThatIsRefusedBeforehandStopsNothing(t *testing.T) {
 		})
 	}
 }
+
+// TestRestoreIsOfferedWhereThereIsSomethingToPutBack: what was merged by hand has
+// no backup.
+func TestRestoreIsOfferedWhereThereIsSomethingToPutBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, map[string]string{".github/belay.yml": restoring, "stacks/data/main.tf": named("data", "acme/data:2.0.0")})
+	w.up.say("2.0.1", migration)
+	w.observed().becomes("acme/data:2.0.1", watch.Sample{State: watch.Fatal, Cause: watch.CauseCrash, Detail: "CrashLoopBackOff"})
+	w.dispatch("acme/data", "2.0.1")
+	w.waits("data", lifecycle.Open, "approving review")
+	if err := w.repo.MergeAs(w.pull("data").Number, "ana"); err != nil {
+		t.Fatal(err)
+	}
+	w.waits("data", lifecycle.Reverting, "no data to put back")
+	p := w.revert("data")
+	if strings.Contains(p.Body, "/upgrade restore") || !strings.Contains(p.Body, "No backup was taken before the merge") {
+		t.Errorf("the revert offers what would be refused:\n%s", p.Body)
+	}
+}

@@ -21,6 +21,7 @@ func (r *Reconciler) observeUndo(ctx context.Context, j *job, v *view, o *lifecy
 	o.AutoRevert, o.Fixing, o.Placeholder = j.policy.Revert.Automerge, u.Fix, u.Fix && j.rec.Offer != nil && j.rec.Offer.NeedsValue
 	o.Migrated = j.rec.Migration && o.State != lifecycle.Rewatching
 	o.Rollback = u.Rollback != nil && j.rec.Merge.SHA != ""
+	o.Restorable = j.mayRestore()
 	o.Resume, o.Blind = u.Resume, j.rec.Failure.Blind
 	o.Undo = lifecycle.Pull{State: lifecycle.PullNone}
 	if err := r.observeRestore(ctx, j, v, o); err != nil {
@@ -162,7 +163,8 @@ func (j *job) undoView(edits []pin.Edit, owner string) report.UndoView {
 		view.Backup, view.BackupAt = firstOf(j.rec.Backup.Name, backupName(b)), j.rec.Backup.Started
 	}
 	view.Offer = j.rec.Offer
-	view.MayRestore = backed && b.Restore != nil
+	view.MayRestore = j.mayRestore()
+	view.Unbacked = backed && b.Restore != nil && !view.MayRestore
 	return view
 }
 

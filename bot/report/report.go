@@ -49,7 +49,7 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"steps": steps, "rungs": rungs, "path": path, "rule": rule, "leftOut": leftOut, "neutral": neutral,
 	"inc":  func(i int) int { return i + 1 },
 	"step": (*ladder.Ladder).Of, "goal": (*ladder.Ladder).To, "top": (*ladder.Ladder).Top, "ahead": (*ladder.Ladder).Ahead, "covered": (*ladder.Ladder).Covered,
-	"headline": StatusView.Headline, "moment": moment,
+	"commands": commands, "headline": StatusView.Headline, "moment": moment,
 }).ParseFS(files, "templates/*.tmpl"))
 
 // Render writes the pull request of one upgrade.

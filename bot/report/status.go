@@ -122,12 +122,28 @@ func Status(s StatusView) string {
 	return tidy(b.String())
 }
 
+// commands lists what can be said, each in a code span.
+func commands() string {
+	var out []string
+	for _, u := range command.Verbs() {
+		if u.Verb != command.Help {
+			out = append(out, code(said(u)))
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// said is a command as it stands in a comment: "/upgrade hold [reason]".
+func said(u command.Usage) string {
+	return strings.TrimSpace("/upgrade " + string(u.Verb) + " " + u.Args)
+}
+
 // Help lists the commands as a Markdown table.
 func Help() string {
 	var b strings.Builder
 	b.WriteString("\n\n| command | what it does |\n| --- | --- |\n")
 	for _, u := range command.Verbs() {
-		fmt.Fprintf(&b, "| `%s` | %s |\n", strings.ReplaceAll(strings.TrimSpace("/upgrade "+string(u.Verb)+" "+u.Args), "|", `\|`), u.Does)
+		fmt.Fprintf(&b, "| `%s` | %s |\n", strings.ReplaceAll(said(u), "|", `\|`), u.Does)
 	}
 	return b.String()
 }

@@ -19,7 +19,8 @@ type UndoView struct {
 	Why           string
 	Log           string // last lines and events of the failing pod
 	Migration     bool   // the failed version may have migrated data
-	MayRestore    bool   // a restore is configured
+	MayRestore    bool   // a restore is configured, and there is a backup to put back
+	Unbacked      bool   // a restore is configured, and there is none
 	RestoreItself bool   // and is made without asking
 	Backup        string // taken before the merge: "dbaas/postgresql-backup-belay-1a2b", "" for none
 	BackupAt      time.Time

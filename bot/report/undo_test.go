@@ -32,12 +32,13 @@ func TestUndoGolden(t *testing.T) {
 		"undo-step": with(func(v *report.UndoView) {
 			v.Marker.Ladder = &ladder.Ladder{From: "4.2.0", Rungs: []string{"4.3.4", "5.0.2", "5.1.0"}, Place: 2}
 		}),
-		"undo-blind":            with(func(v *report.UndoView) { v.Blind = true }),
-		"undo-asks":             with(func(v *report.UndoView) { v.Automerge = false }),
-		"undo-migrated":         with(migrated),
-		"undo-migrated-restore": with(func(v *report.UndoView) { migrated(v); v.MayRestore = true }),
-		"undo-migrated-itself":  with(func(v *report.UndoView) { migrated(v); v.MayRestore, v.RestoreItself = true, true }),
-		"undo-migrated-nothing": with(func(v *report.UndoView) { v.Migration = true }),
+		"undo-blind":             with(func(v *report.UndoView) { v.Blind = true }),
+		"undo-asks":              with(func(v *report.UndoView) { v.Automerge = false }),
+		"undo-migrated":          with(migrated),
+		"undo-migrated-restore":  with(func(v *report.UndoView) { migrated(v); v.MayRestore = true }),
+		"undo-migrated-itself":   with(func(v *report.UndoView) { migrated(v); v.MayRestore, v.RestoreItself = true, true }),
+		"undo-migrated-unbacked": with(func(v *report.UndoView) { v.Migration, v.Unbacked = true, true }),
+		"undo-migrated-nothing":  with(func(v *report.UndoView) { v.Migration = true }),
 		"fix": with(func(v *report.UndoView) {
 			v.Fix = "doubles the memory limit of shlink to 2Gi, since it was OOMKilled at 1Gi"
 		}),

@@ -216,6 +216,7 @@ type Observed struct {
 	AutoRevert  bool     // revert.automerge
 	Migrated    bool     // the failed version may have migrated data
 	Blind       bool     // it failed its watch, and what was unhealthy before the merge was lost with belay's state
+	Restorable  bool     // a restore is configured, and there is a backup from before the merge
 	Restoring   bool     // the data is to be put back: /upgrade restore, or revert.on_migration: restore
 	Restore     Progress // how far that is
 	Undo        Pull     // the revert's pull request

@@ -144,7 +144,8 @@ func TestNext(t *testing.T) {
 		{"revert.automerge: false asks", func(o *o) { o.State = lifecycle.Reverting; o.AutoRevert = false }, lifecycle.Wait, lifecycle.Reverting, "approving review"},
 		{"a revert asks where nobody knows how it was before", func(o *o) { o.State = lifecycle.Reverting; o.Blind = true }, lifecycle.Wait, lifecycle.Reverting, "was lost"},
 		{"a person knows", func(o *o) { o.State = lifecycle.Reverting; o.Blind, o.Approved = true, true }, lifecycle.MergeUndo, lifecycle.Undoing, "gates"},
-		{"a revert after a data migration asks", func(o *o) { o.State = lifecycle.Reverting; o.Migrated = true }, lifecycle.Wait, lifecycle.Reverting, "restore"},
+		{"a revert after a data migration asks, and offers the data", func(o *o) { o.State = lifecycle.Reverting; o.Migrated = true; o.Restorable = true }, lifecycle.Wait, lifecycle.Reverting, "/upgrade restore"},
+		{"it offers no data that belay does not have", func(o *o) { o.State = lifecycle.Reverting; o.Migrated = true }, lifecycle.Wait, lifecycle.Reverting, "no data to put back"},
 		{"a person lets the image alone go back", func(o *o) { o.State = lifecycle.Reverting; o.Migrated = true; o.Approved = true }, lifecycle.MergeUndo, lifecycle.Undoing, ""},
 		{"the data goes back first", func(o *o) { o.State = lifecycle.Reverting; o.Migrated = true; o.Restoring = true }, lifecycle.Restore, lifecycle.Restoring, "put back"},
 		{"then the image", func(o *o) {

@@ -15,6 +15,14 @@ func needsUndoReview(o Observed) bool {
 	return o.Migrated && !o.Fixing && !o.Restoring && !agreed
 }
 
+// whatOfData is what a person can say where data may have been migrated.
+func whatOfData(o Observed) string {
+	if o.Restorable {
+		return "/upgrade restore puts image and data back together, /upgrade approve the image alone"
+	}
+	return "/upgrade approve puts the image alone back, and belay has no data to put back"
+}
+
 func restoreTimeout(o Observed) time.Duration { return o.RestoreTimeout }
 
 // quickly is when to look again at what runs in the cluster or at GitHub and ends
@@ -50,7 +58,7 @@ var undoing = []Rule{
 	{From: []State{Reverting}, If: "a check failed", When: func(o Observed) bool { return o.Undo.Checks == Bad }, Do: Wait, Why: "a check of the revert failed: a person has to look", Group: NeedsYou, On: []Event{OnCheck, OnPull}},
 	{From: []State{Reverting}, If: "checks not all green", When: func(o Observed) bool { return o.Undo.Checks != Good }, Do: Wait, Why: "waits for the checks of the revert", Until: inSoon, On: []Event{OnCheck}},
 	{From: []State{Reverting}, If: "data may have been migrated, and nobody has decided", When: func(o Observed) bool { return needsUndoReview(o) && o.Migrated && !o.Fixing }, Do: Wait,
-		Why: "data may have been migrated: /upgrade restore puts image and data back together, /upgrade approve the image alone", Group: NeedsYou, On: []Event{OnReview, OnComment}},
+		Why: "data may have been migrated", Say: whatOfData, Group: NeedsYou, On: []Event{OnReview, OnComment}},
 	{From: []State{Reverting}, If: "it may have been unhealthy before the merge, and nobody has decided", When: func(o Observed) bool { return needsUndoReview(o) && o.Blind && !o.Fixing }, Do: Wait,
 		Why: "belay's state was lost during the watch, and with it what was unhealthy before: the revert waits for an approving review, or /upgrade approve", Group: NeedsYou, On: []Event{OnReview, OnComment}},
 	{From: []State{Reverting}, If: "a person has to agree and has not", When: needsUndoReview, Do: Wait, Why: "the revert waits for an approving review, or /upgrade approve", Group: NeedsYou, On: []Event{OnReview, OnComment}},
