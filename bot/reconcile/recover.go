@@ -215,7 +215,10 @@ func (r *Reconciler) recovered(ctx context.Context, repo *github.Repository, rep
 		rec.Branch, rec.Head, rec.Resumed = failed.Branch, failed.Head, true
 		rec.Merge = merge{SHA: failed.MergeSHA, By: failed.MergedBy, At: now}
 		rec.Failure = failure{Why: "the upgrade failed; why was lost with belay's state", At: now, Blind: m.Blind}
-		rec.Undo = undo{Pull: p.Number, Fix: m.Fix, Branch: p.Branch, Head: p.Head, Pushed: now.Add(-time.Hour), Redo: !m.Fix}
+		rec.Undo = undo{Pull: p.Number, Fix: m.Fix, Branch: p.Branch, Pushed: now.Add(-time.Hour), Redo: !m.Fix}
+		if m.Fix { // which cannot be made again; of a revert, whose its commits are is looked at first
+			rec.Undo.Head = p.Head
+		}
 	case p.State == "MERGED":
 		u.State = string(lifecycle.Applying)
 		rec.Head, rec.Resumed = p.Head, true

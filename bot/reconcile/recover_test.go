@@ -356,3 +356,30 @@ func TestLadderThatFailedIsLeftOutAfterALoss(t *testing.T) {
 		t.Errorf("%d pull requests, %d before", now, n)
 	}
 }
+
+// TestAPersonsCommitsOnARevertOutliveALoss of the record of what belay pushed.
+func TestAPersonsCommitsOnARevertOutliveALoss(t *testing.T) {
+	t.Parallel()
+	w := failing(t, map[string]string{".github/belay.yml": config + "revert: { automerge: false }\n"})
+	w.dispatch("acme/web", "1.0.1")
+	w.waits("web", lifecycle.Applying, "")
+	w.applied(w.pull("web").MergeSHA, "failure")
+	w.waits("web", lifecycle.Reverting, "approving review")
+	w.quiet("web")
+	branch := w.revert("web").Branch
+	if _, err := w.repo.Push("ana", branch, "and one more thing", map[string]string{"stacks/web/more.tf": "# mine\n"}); err != nil {
+		t.Fatal(err)
+	}
+	head := w.revert("web").Head
+	w.lost(nil)
+	w.waits("web", lifecycle.Reverting, "approving review")
+	w.quiet("web")
+	if got := w.revert("web").Head; got != head {
+		t.Errorf("the branch stands at %s, ana left it at %s", got, head)
+	}
+	w.repo.Comment(w.revert("web").Number, "ana", "/upgrade approve")
+	w.waits("web", lifecycle.Undoing, "")
+	if got := mustFile(t, w, "main", "stacks/web/more.tf"); strings.TrimSpace(got) != "# mine" {
+		t.Errorf("ana's file has %q", got)
+	}
+}
