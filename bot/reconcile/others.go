@@ -55,9 +55,9 @@ func (r *Reconciler) noteOthers(ctx context.Context, j *job) error {
 	if by != "" {
 		j.rec.Others = others{By: by, Head: j.pull.Head}
 	}
-	switch {
-	case by == was.By:
-	case by == "":
+	switch by {
+	case was.By:
+	case "":
 		j.rec.Updates = append(j.rec.Updates, fmt.Sprintf("The commits by %s are off the branch: belay edits it again.", was.By))
 	default:
 		j.rec.Updates = append(j.rec.Updates, fmt.Sprintf("Commits by %s are on the branch since %s: belay does not edit it any more, and has not judged them. It is merged as it is once a person agrees, by an approving review or /upgrade approve; a newer version gets a pull request of its own after that.", by, short(j.pull.Head)))
