@@ -15,6 +15,20 @@ func answered(w *world, text string) bool {
 	return slices.ContainsFunc(w.pull("web").Comments, func(c sandbox.Comment) bool { return report.IsStatus(c.Body) && strings.Contains(c.Body, text) })
 }
 
+// shared is a world in which ana has pushed to the branch of web's open pull request.
+func shared(t *testing.T) (*world, sandbox.Pull) {
+	t.Helper()
+	w := newWorld(t, nil)
+	w.up.say("2.0.0", breaking)
+	w.dispatch("acme/web", "2.0.0")
+	w.waits("web", lifecycle.Open, "approving review")
+	p := w.pull("web")
+	if _, err := w.repo.Push("ana", p.Branch, "set the new setting", map[string]string{"stacks/web/env.tf": "# NEW_SETTING\n"}); err != nil {
+		t.Fatal(err)
+	}
+	return w, p
+}
+
 // TestWhatWouldOverwriteAPersonsCommitsIsRefused: what is refused leaves nothing
 // behind that keeps the pull request from being merged.
 func TestWhatWouldOverwriteAPersonsCommitsIsRefused(t *testing.T) {
@@ -50,14 +64,7 @@ func TestWhatWouldOverwriteAPersonsCommitsIsRefused(t *testing.T) {
 // the way of the merge.
 func TestAMarkerOnAPersonsBranch(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
-	w.up.say("2.0.0", breaking)
-	w.dispatch("acme/web", "2.0.0")
-	w.waits("web", lifecycle.Open, "approving review")
-	p := w.pull("web")
-	if _, err := w.repo.Push("ana", p.Branch, "set the new setting", map[string]string{"stacks/web/env.tf": "# NEW_SETTING\n"}); err != nil {
-		t.Fatal(err)
-	}
+	w, p := shared(t)
 	w.repo.SetBody(p.Number, "a marker was here")
 	w.eventually("belay says that it edits nothing any more", func() bool { return answered(w, "does not edit it any more") })
 	w.repo.Comment(p.Number, "ana", "/upgrade approve")
@@ -67,14 +74,7 @@ func TestAMarkerOnAPersonsBranch(t *testing.T) {
 // TestTheChecksStandOnAPersonsHead: a rule of the branch may ask for them.
 func TestTheChecksStandOnAPersonsHead(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
-	w.up.say("2.0.0", breaking)
-	w.dispatch("acme/web", "2.0.0")
-	w.waits("web", lifecycle.Open, "approving review")
-	p := w.pull("web")
-	if _, err := w.repo.Push("ana", p.Branch, "set the new setting", map[string]string{"stacks/web/env.tf": "# NEW_SETTING\n"}); err != nil {
-		t.Fatal(err)
-	}
+	w, p := shared(t)
 	check := func(name string) (out sandbox.CheckRun) {
 		for _, c := range w.pull("web").CheckRuns { // those of the head
 			if c.Name == name {

@@ -55,13 +55,21 @@ func TestRecoverFromTheMarkers(t *testing.T) {
 	}
 }
 
-func TestRecoverARevert(t *testing.T) {
-	t.Parallel()
+// undecided is a world in which web's revert waits for a person.
+func undecided(t *testing.T) *world {
+	t.Helper()
 	w := failing(t, map[string]string{".github/belay.yml": config + "revert: { automerge: false }\n"})
 	w.dispatch("acme/web", "1.0.1")
 	w.waits("web", lifecycle.Applying, "")
 	w.applied(w.pull("web").MergeSHA, "failure")
 	w.waits("web", lifecycle.Reverting, "approving review")
+	w.quiet("web")
+	return w
+}
+
+func TestRecoverARevert(t *testing.T) {
+	t.Parallel()
+	w := undecided(t)
 	w.stop()
 	w.dir = t.TempDir() // the state is lost
 	w.start()
@@ -218,10 +226,10 @@ func TestAMergedRevertIsRecovered(t *testing.T) {
 	}
 }
 
-// TestLostTwiceStaysBlind: that nobody knows how a service was before stands in the
-// revert, and outlives a fix that does not help.
-func TestLostTwiceStaysBlind(t *testing.T) {
-	t.Parallel()
+// blind is a world in which web failed a watch that was taken up after a loss:
+// nobody knows how it was before, and its revert waits for a person.
+func blind(t *testing.T) *world {
+	t.Helper()
 	w := newWorld(t, map[string]string{"stacks/web/main.tf": memory(named("web", "acme/web:1.0.0"), "1Gi"), ".github/belay.yml": strings.NewReplacer("safe: 10ms", "safe: 1h", "unknown: 10ms", "unknown: 1h").Replace(config)})
 	seen := w.observed()
 	w.dispatch("acme/web", "1.0.1")
@@ -230,51 +238,50 @@ func TestLostTwiceStaysBlind(t *testing.T) {
 	w.waits("web", lifecycle.Watching, "healthy so far")
 	seen.becomes("acme/web:1.0.1", watch.Sample{State: watch.Fatal, Cause: watch.CauseOOM, Detail: "OOMKilled"})
 	w.waits("web", lifecycle.Reverting, "was lost")
-	w.quiet("web")
-	w.lost(nil)
+	return w
+}
+
+// agreedByNobody holds web's failed version on main.
+func (w *world) agreedByNobody() {
+	w.t.Helper()
 	w.waits("web", lifecycle.Reverting, "was lost")
 	w.quiet("web")
 	if got := w.image("web"); got != "acme/web:1.0.1" {
-		t.Errorf("main runs %s, and nobody agreed", got)
+		w.t.Errorf("main runs %s, and nobody agreed", got)
 	}
+}
+
+// TestLostTwiceStaysBlind: that nobody knows how a service was before stands in the
+// revert, and outlives a fix that does not help.
+func TestLostTwiceStaysBlind(t *testing.T) {
+	t.Parallel()
+	w := blind(t)
+	w.quiet("web")
+	w.lost(nil)
+	w.agreedByNobody()
 }
 
 // TestAFixThatDoesNotHelpIsStillBlind after the state was lost.
 func TestAFixThatDoesNotHelpIsStillBlind(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, map[string]string{"stacks/web/main.tf": memory(named("web", "acme/web:1.0.0"), "1Gi"), ".github/belay.yml": strings.NewReplacer("safe: 10ms", "safe: 1h", "unknown: 10ms", "unknown: 1h").Replace(config)})
-	seen := w.observed()
-	w.dispatch("acme/web", "1.0.1")
-	w.waits("web", lifecycle.Watching, "healthy so far")
-	w.lost(nil)
-	w.waits("web", lifecycle.Watching, "healthy so far")
-	seen.becomes("acme/web:1.0.1", watch.Sample{State: watch.Fatal, Cause: watch.CauseOOM, Detail: "OOMKilled"})
-	w.waits("web", lifecycle.Reverting, "was lost")
+	w := blind(t)
 	w.repo.Comment(w.revert("web").Number, "ana", "/upgrade fix")
 	w.eventually("the fix did not help, and there is a second revert", func() bool {
 		list := w.pullsOf("web", "revert-")
 		return len(list) == 2 && list[1].State == "open"
 	})
-	w.waits("web", lifecycle.Reverting, "was lost")
-	w.quiet("web")
-	if got := w.image("web"); got != "acme/web:1.0.1" {
-		t.Errorf("main runs %s, and nobody agreed", got)
-	}
+	w.agreedByNobody()
 }
 
 // TestWhatPeopleClosedMeanwhile: who closes a pull request while belay's state is
 // gone has decided as always.
 func TestWhatPeopleClosedMeanwhile(t *testing.T) {
 	t.Parallel()
-	w := failing(t, map[string]string{".github/belay.yml": config + "revert: { automerge: false }\n"})
+	w := undecided(t)
 	w.up.say("9.0.0", breaking)
 	w.dispatch("acme/data", "9.0.0")
 	w.waits("data", lifecycle.Open, "approving review")
-	w.dispatch("acme/web", "1.0.1")
-	w.waits("web", lifecycle.Applying, "")
-	w.applied(w.pull("web").MergeSHA, "failure")
-	w.waits("web", lifecycle.Reverting, "approving review")
-	w.quiet("web")
+	w.quiet("data")
 	got := w.lost(func() {
 		w.repo.Close(w.revert("web").Number, "ana")
 		w.repo.Close(w.pull("data").Number, "ana")
@@ -360,12 +367,7 @@ func TestLadderThatFailedIsLeftOutAfterALoss(t *testing.T) {
 // TestAPersonsCommitsOnARevertOutliveALoss of the record of what belay pushed.
 func TestAPersonsCommitsOnARevertOutliveALoss(t *testing.T) {
 	t.Parallel()
-	w := failing(t, map[string]string{".github/belay.yml": config + "revert: { automerge: false }\n"})
-	w.dispatch("acme/web", "1.0.1")
-	w.waits("web", lifecycle.Applying, "")
-	w.applied(w.pull("web").MergeSHA, "failure")
-	w.waits("web", lifecycle.Reverting, "approving review")
-	w.quiet("web")
+	w := undecided(t)
 	branch := w.revert("web").Branch
 	if _, err := w.repo.Push("ana", branch, "and one more thing", map[string]string{"stacks/web/more.tf": "# mine\n"}); err != nil {
 		t.Fatal(err)
